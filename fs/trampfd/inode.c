@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * trampfd: trampolines without executable memory of one's own.
+ *
+ * The code that the kernel generates is a small file system of two kinds of
+ * inode:
+ *
+ * - A *code object* is the address space of one geometry: ->read_folio()
+ *   generates a page.  Instances of the same geometry share it, whoever made
+ *   them; the last takes it with it.  Faults, fault-around, read(), reclaim,
+ *   migration, mlock and accounting are those of the page cache.
+ *
+ * - An *instance* is what a file descriptor refers to: an inode of its own, for
+ *   a security label of its own, and the rules of what may be mapped how.  The
+ *   file's f_mapping is the code object's, as a block device's is the bdev's.
+ *
+ * The table is not in the file system: mapping its range makes private
+ * anonymous memory, as with /dev/zero.
+ */
+#include <linux/anon_inodes.h>
+#include <linux/bitfield.h>
+#include <linux/dcache.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/highmem.h>
+#include <linux/init.h>
+#include <linux/log2.h>
+#include <linux/magic.h>
+#include <linux/mm.h>
+#include <linux/mount.h>
+#include <linux/pagemap.h>
+#include <linux/pseudo_fs.h>
+#include <linux/sched.h>
+#include <linux/seq_file.h>
+#include <linux/syscalls.h>
+#include <linux/trampfd.h>
+#include <linux/uaccess.h>
+
+static struct vfsmount *trampfd_mnt __ro_after_init;
+
+/*
+ * The inode number of a code object is its geometry.  So the inode cache finds
+ * the code object of a geometry, and nothing else has to be kept in it.
+ */
+#define TRAMPFD_INO_ABI		GENMASK(2, 0)
+#define TRAMPFD_INO_MODE	GENMASK(4, 3)
+#define TRAMPFD_INO_DATA_REG	GENMASK(10, 5)
+#define TRAMPFD_INO_SCRATCH_REG	GENMASK(16, 11)
+#define TRAMPFD_INO_NR		GENMASK(20, 17)
+
+static unsigned long trampfd_ino(const struct trampfd_create_args *geometry)
+{
+	BUILD_BUG_ON(!FIELD_FIT(TRAMPFD_INO_ABI, TRAMPFD_NR_ABIS - 1) ||
+		     !FIELD_FIT(TRAMPFD_INO_MODE, TRAMPFD_NR_MODES - 1) ||
+		     !FIELD_FIT(TRAMPFD_INO_DATA_REG, TRAMPFD_REG(31)) ||
+		     !FIELD_FIT(TRAMPFD_INO_NR, ilog2(TRAMPFD_NR_MAX)));
+
+	return FIELD_PREP(TRAMPFD_INO_ABI, geometry->abi) |
+	       FIELD_PREP(TRAMPFD_INO_MODE, geometry->mode) |
+	       FIELD_PREP(TRAMPFD_INO_DATA_REG, geometry->data_reg) |
+	       FIELD_PREP(TRAMPFD_INO_SCRATCH_REG, geometry->scratch_reg) |
+	       FIELD_PREP(TRAMPFD_INO_NR, ilog2(geometry->nr));
+}
+
+static struct trampfd_create_args trampfd_geometry(struct address_space *mapping)
+{
+	unsigned long ino = mapping->host->i_ino;
+	struct trampfd_create_args geometry = {
+		.abi = FIELD_GET(TRAMPFD_INO_ABI, ino),
+		.mode = FIELD_GET(TRAMPFD_INO_MODE, ino),
+		.data_reg = FIELD_GET(TRAMPFD_INO_DATA_REG, ino),
+		.scratch_reg = FIELD_GET(TRAMPFD_INO_SCRATCH_REG, ino),
+		.nr = 1U << FIELD_GET(TRAMPFD_INO_NR, ino),
+	};
+
+	WARN_ON_ONCE(trampfd_resolve(&geometry));
+	return geometry;
+}
+
+/*
+ * Generate the pages of a folio.  No flush of the instruction cache is needed
+ * beyond what every executable page of the page cache gets: a new folio is not
+ * yet known to be clean (PG_dcache_clean), so mapping it makes it so.
+ */
+static int trampfd_read_folio(struct file *file, struct folio *folio)
+{
+	struct trampfd_create_args geometry = trampfd_geometry(folio->mapping);
+	size_t offset;
+
+	for (offset = 0; offset < folio_size(folio); offset += PAGE_SIZE) {
+		void *page = kmap_local_folio(folio, offset);
+
+		trampfd_generate(&geometry, folio_pos(folio) + offset, page,
+				 PAGE_SIZE);
+		kunmap_local(page);
+	}
+	flush_dcache_folio(folio);
+	folio_end_read(folio, true);
+	return 0;
+}
+
+static const struct address_space_operations trampfd_aops = {
+	.read_folio	= trampfd_read_folio,
+	.dirty_folio	= noop_dirty_folio,
+	.migrate_folio	= filemap_migrate_folio,
+};
+
+/*
+ * Get a reference to the code object of a geometry, NULL if there is no memory.
+ * Security modules are not asked about it (S_PRIVATE), but about its instances.
+ */
+static struct inode *trampfd_get_code(const struct trampfd_create_args *geometry)
+{
+	struct inode *code = iget_locked(trampfd_mnt->mnt_sb,
+					 trampfd_ino(geometry));
+
+	if (code && (code->i_state & I_NEW)) {
+		code->i_flags |= S_PRIVATE;
+		code->i_mapping->a_ops = &trampfd_aops;
+		mapping_set_large_folios(code->i_mapping);
+		i_size_write(code, geometry->code_size);
+		unlock_new_inode(code);
+	}
+	return code;
+}
+
+/*
+ * Code is never writable, by no later mprotect() either, nor by FOLL_FORCE,
+ * which writes to private mappings that could become writable.
+ *
+ * A shared mapping of what nobody can write is a private one.  Saying so
+ * (VM_MAYSHARE) keeps mmap() from merging a new shared mapping into this one,
+ * which it would do without asking trampfd_mmap() whether the range is code.
+ */
+static int trampfd_mmap_code(struct file *file, struct vm_area_struct *vma)
+{
+	if (vma->vm_flags & VM_WRITE)
+		return -EACCES;
+	vm_flags_clear(vma, VM_MAYWRITE | VM_MAYSHARE);
+	return generic_file_mmap(file, vma);
+}
+
+/*
+ * The table is never executable.  READ_IMPLIES_EXEC asks for PROT_EXEC in the
+ * name of programs that did not: not an error, but not granted.
+ */
+static int trampfd_mmap_table(struct vm_area_struct *vma)
+{
+	if (vma->vm_flags & VM_MAYSHARE)
+		return -EINVAL;
+	if ((vma->vm_flags & VM_EXEC) &&
+	    !(current->personality & READ_IMPLIES_EXEC))
+		return -EACCES;
+	vm_flags_clear(vma, VM_EXEC | VM_MAYEXEC);
+	vma_set_anonymous(vma);
+	return 0;
+}
+
+/*
+ * No mapping of code and none of the table ever merge, as they differ in what
+ * they may become: VM_MAYEXEC is the code's, VM_MAYWRITE the table's.
+ */
+static int trampfd_mmap(struct file *file, struct vm_area_struct *vma)
+{
+	struct trampfd_create_args geometry = trampfd_geometry(file->f_mapping);
+	u64 start = (u64)vma->vm_pgoff << PAGE_SHIFT;
+	u64 end = start + (vma->vm_end - vma->vm_start);
+
+	if (end > geometry.table_offset + geometry.table_size)
+		return -EINVAL;
+	if (start >= geometry.table_offset)
+		return trampfd_mmap_table(vma);
+	return trampfd_mmap_code(file, vma);
+}
+
+static void trampfd_show_fdinfo(struct seq_file *m, struct file *file)
+{
+	struct trampfd_create_args geometry = trampfd_geometry(file->f_mapping);
+
+	seq_printf(m, "trampfd-abi:\t%u %s\n", geometry.abi,
+		   arch_trampfd_abi(geometry.abi)->name);
+	seq_printf(m, "trampfd-mode:\t%u\n", geometry.mode);
+	seq_printf(m, "trampfd-data-reg:\t%u\n", geometry.data_reg);
+	seq_printf(m, "trampfd-scratch-reg:\t%u\n", geometry.scratch_reg);
+	seq_printf(m, "trampfd-nr:\t%u\n", geometry.nr);
+	seq_printf(m, "trampfd-code-stride:\t%u\n", geometry.code_stride);
+	seq_printf(m, "trampfd-table-stride:\t%u\n", geometry.table_stride);
+	seq_printf(m, "trampfd-code-size:\t%llu\n", geometry.code_size);
+	seq_printf(m, "trampfd-table-offset:\t%llu\n", geometry.table_offset);
+	seq_printf(m, "trampfd-table-size:\t%llu\n", geometry.table_size);
+}
+
+static int trampfd_release(struct inode *inode, struct file *file)
+{
+	iput(file->f_mapping->host);
+	return 0;
+}
+
+/* No ->splice_read(): what is spliced is a page, not a copy of it. */
+static const struct file_operations trampfd_fops = {
+	.llseek		= generic_file_llseek,
+	.read_iter	= generic_file_read_iter,
+	.mmap		= trampfd_mmap,
+	.release	= trampfd_release,
+	.show_fdinfo	= trampfd_show_fdinfo,
+};
+
+/*
+ * Make an instance.
+ *
+ * It can not be opened again through /proc/PID/fd, as its inode has no i_fop,
+ * and it is no regular file, which IMA would want to hash.  Its size is that of
+ * what can be mapped; userfaultfd looks at it when it fills a table.  Code is
+ * read ahead as that of a file on a disk is, which a file system without a
+ * device has to ask for.
+ */
+static struct file *trampfd_create_file(const struct trampfd_create_args *geometry)
+{
+	struct inode *code, *inode;
+	struct file *file;
+
+	code = trampfd_get_code(geometry);
+	if (!code)
+		return ERR_PTR(-ENOMEM);
+
+	inode = anon_inode_make_secure_inode(trampfd_mnt->mnt_sb, "[trampfd]",
+					     NULL);
+	if (IS_ERR(inode)) {
+		file = ERR_CAST(inode);
+		goto err_put_code;
+	}
+	inode->i_mode = 0400;
+	i_size_write(inode, geometry->table_offset + geometry->table_size);
+
+	file = alloc_file_pseudo(inode, trampfd_mnt, "[trampfd]", O_RDONLY,
+				 &trampfd_fops);
+	if (IS_ERR(file))
+		goto err_put_inode;
+
+	file->f_mapping = code->i_mapping;
+	file->f_mode |= FMODE_PREAD | FMODE_PWRITE;
+	file_ra_state_init(&file->f_ra, file->f_mapping);
+	file->f_ra.ra_pages = VM_READAHEAD_PAGES;
+	return file;
+
+err_put_inode:
+	iput(inode);
+err_put_code:
+	iput(code);
+	return file;
+}
+
+/**
+ * sys_trampfd_create - Create a file of trampolines
+ * @uargs: Request and answer.
+ * @size: Size of what @uargs points to, in bytes.
+ *
+ * See &struct trampfd_create_args for what can be asked for, the answer, and
+ * each error.
+ *
+ * Return: A file descriptor, or a negative error code.
+ */
+SYSCALL_DEFINE2(trampfd_create, struct trampfd_create_args __user *, uargs,
+		size_t, size)
+{
+	struct trampfd_create_args args;
+	struct file *file;
+	int err;
+
+	BUILD_BUG_ON(sizeof(args) != TRAMPFD_CREATE_ARGS_SIZE_VER0);
+	BUILD_BUG_ON(sizeof(struct trampfd_slot64) != 16);
+	BUILD_BUG_ON(sizeof(struct trampfd_slot32) != 8);
+
+	if (size < TRAMPFD_CREATE_ARGS_SIZE_VER0)
+		return -EINVAL;
+	if (size > PAGE_SIZE)
+		return -E2BIG;
+	err = copy_struct_from_user(&args, sizeof(args), uargs, size);
+	if (err)
+		return err;
+	err = trampfd_resolve(&args);
+	if (err)
+		return err;
+
+	CLASS(get_unused_fd, fd)(O_CLOEXEC);
+	if (fd < 0)
+		return fd;
+	file = trampfd_create_file(&args);
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	if (copy_to_user(uargs, &args, min(size, sizeof(args)))) {
+		fput(file);
+		return -EFAULT;
+	}
+	fd_install(fd, file);
+	return take_fd(fd);
+}
+
+static char *trampfd_dname(struct dentry *dentry, char *buffer, int buflen)
+{
+	return dynamic_dname(buffer, buflen, "anon_inode:%s",
+			     dentry->d_name.name);
+}
+
+static const struct dentry_operations trampfd_dentry_operations = {
+	.d_dname	= trampfd_dname,
+};
+
+static const struct super_operations trampfd_super_operations = {
+	.statfs		= simple_statfs,
+	.drop_inode	= generic_delete_inode,
+};
+
+static int trampfd_init_fs_context(struct fs_context *fc)
+{
+	struct pseudo_fs_context *ctx = init_pseudo(fc, TRAMPFD_MAGIC);
+
+	if (!ctx)
+		return -ENOMEM;
+	ctx->ops = &trampfd_super_operations;
+	ctx->dops = &trampfd_dentry_operations;
+	return 0;
+}
+
+static struct file_system_type trampfd_fs_type = {
+	.name		= "trampfd",
+	.init_fs_context = trampfd_init_fs_context,
+	.kill_sb	= kill_anon_super,
+};
+
+static int __init trampfd_init(void)
+{
+	trampfd_mnt = kern_mount(&trampfd_fs_type);
+	return PTR_ERR_OR_ZERO(trampfd_mnt);
+}
+fs_initcall(trampfd_init);

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The ABI that the tests are compiled for.
+ */
+#include "abi.h"
+
+struct abi_state abi_probe_in, abi_probe_out, abi_probe_ret, abi_probe_back;
+unsigned long abi_probe_entry, abi_probe_drop, abi_probe_saved_sp;
+
+#if defined(__x86_64__)
+#include "abi_x86_64.c"
+#elif defined(__i386__)
+#include "abi_i386.c"
+#else
+#error "write an abi_*.c for this one: see abi.h"
+#endif

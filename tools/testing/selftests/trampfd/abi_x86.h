@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What x86_64 and i386 have in common.
+ */
+#include <assert.h>
+#include <stddef.h>
+#include <string.h>
+
+#include "abi.h"
+
+const enum trampfd_abi abi_foreign[] = { TRAMPFD_ABI_ARM64, TRAMPFD_ABI_ARM, 0 };
+
+/* CF, PF, AF, ZF, SF, DF, OF */
+const unsigned long abi_flags_mask = 0xcd5;
+const unsigned int abi_return_words = 1;
+
+/* syscall, sysenter, int $0x80 */
+bool abi_is_system_call(const unsigned char *bytes)
+{
+	return (bytes[0] == 0x0f && (bytes[1] == 0x05 || bytes[1] == 0x34)) ||
+	       (bytes[0] == 0xcd && bytes[1] == 0x80);
+}

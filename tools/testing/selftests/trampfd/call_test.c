@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Calls through trampolines: each one reaches its own slot, and nothing of the
+ * caller's is changed but what was asked for.
+ */
+#include <pthread.h>
+
+#include "common.h"
+
+FIXTURE(every) {
+	struct instance in;
+};
+
+FIXTURE_VARIANT(every) {
+	int mode;		/* index in abi_modes */
+	uint32_t nr;
+};
+
+FIXTURE_VARIANT_ADD(every, data_smallest) { .mode = 0, .nr = 1 };
+FIXTURE_VARIANT_ADD(every, data_largest) { .mode = 0, .nr = TRAMPFD_NR_MAX };
+FIXTURE_VARIANT_ADD(every, slot_smallest) { .mode = 1, .nr = 1 };
+FIXTURE_VARIANT_ADD(every, slot_largest) { .mode = 1, .nr = TRAMPFD_NR_MAX };
+FIXTURE_VARIANT_ADD(every, push_smallest) { .mode = 2, .nr = 1 };
+FIXTURE_VARIANT_ADD(every, push_largest) { .mode = 2, .nr = TRAMPFD_NR_MAX };
+/* Sizes at which displacements would spell system calls, were they not moved. */
+FIXTURE_VARIANT_ADD(every, data_16384) { .mode = 0, .nr = 16384 };
+FIXTURE_VARIANT_ADD(every, slot_8192) { .mode = 1, .nr = 8192 };
+
+FIXTURE_SETUP(every)
+{
+	int i;
+
+	for (i = 0; i < variant->mode; i++)
+		if (!abi_modes[i].name)
+			break;
+	if (!abi_modes[i].name)
+		SKIP(return, "%s does not have this mode", abi_name);
+
+	self->in.args.mode = abi_modes[i].mode;
+	self->in.args.nr = variant->nr;
+	ASSERT_EQ(0, instance_open(&self->in));
+}
+
+FIXTURE_TEARDOWN(every)
+{
+	instance_close(&self->in);
+}
+
+TEST_F(every, trampoline_loads_its_own_slot)
+{
+	struct instance *in = &self->in;
+	unsigned long target = (unsigned long)abi_return_data;
+	uint32_t i, wrong = 0;
+
+	if (in->args.mode == TRAMPFD_MODE_PUSH)
+		target = (unsigned long)abi_return_push;
+
+	ASSERT_GE(in->args.nr, variant->nr);
+	for (i = 0; i < in->args.nr; i++) {
+		*instance_slot(in, i) = (struct slot){
+			.data = 0x9e3779b9UL * (i + 1),
+			.code = target,
+		};
+	}
+	for (i = 0; i < in->args.nr; i++) {
+		unsigned long got = instance_run(in, i);
+		unsigned long want = (unsigned long)instance_slot(in, i);
+
+		if (in->args.mode == TRAMPFD_MODE_DATA)
+			want = instance_slot(in, i)->data;
+		if (got != want && !wrong++)
+			TH_LOG("trampoline %u: got %#lx, want %#lx", i, got, want);
+	}
+	EXPECT_EQ(0, wrong);
+}
+
+TEST_F(every, trampoline_begins_with_a_landing_pad)
+{
+	uint32_t i, wrong = 0;
+
+	for (i = 0; i < self->in.args.nr; i++)
+		wrong += !abi_is_landing_pad(instance_trampoline(&self->in, i));
+	EXPECT_EQ(0, wrong);
+}
+
+TEST_F(every, displacement_spells_no_system_call)
+{
+	const unsigned char *code = (void *)self->in.code;
+	size_t i, found = 0;
+
+	for (i = 0; i + 1 < self->in.args.code_size; i++)
+		found += abi_is_system_call(code + i);
+	EXPECT_EQ(0, found);
+}
+
+/* A state in which each byte tells where it is from. */
+static void fill(struct abi_state *state, unsigned char seed)
+{
+	unsigned char *bytes = (void *)state;
+	size_t i;
+
+	for (i = 0; i < sizeof(*state); i++)
+		bytes[i] = seed + i * 29 + (i >> 8) * 7;
+}
+
+static bool listed(const int *regs, int reg)
+{
+	while (*regs >= 0)
+		if (*regs++ == reg)
+			return true;
+	return false;
+}
+
+/*
+ * Call @in's trampoline @i with a known state; how many registers, words or
+ * flags are not as the caller, or on return the target, left them.
+ */
+static int probe(struct __test_metadata *_metadata, const struct instance *in,
+		 const struct abi_mode *mode, uint32_t i, unsigned long flags)
+{
+	struct slot *slot = instance_slot(in, i);
+	int data = in->args.data_reg - TRAMPFD_REG(0);
+	int scratch = in->args.scratch_reg - TRAMPFD_REG(0);
+	int push = mode->mode == TRAMPFD_MODE_PUSH;
+	const struct abi_reg *r;
+	unsigned long want;
+	int wrong = 0, n;
+
+	*slot = (struct slot){ 0xdeadbeefUL + i, (unsigned long)abi_probe_target };
+	fill(&abi_probe_in, 3);
+	fill(&abi_probe_ret, 111);
+	fill(&abi_probe_out, 0);
+	fill(&abi_probe_back, 0);
+	abi_probe_in.flags = flags;
+	abi_probe_entry = (unsigned long)instance_trampoline(in, i);
+	abi_probe_drop = push;
+	abi_probe();
+
+#define SAME(got, expected, ...) do {					\
+	if ((got) != (expected)) {					\
+		TH_LOG(__VA_ARGS__);					\
+		wrong++;						\
+	}								\
+} while (0)
+
+	for (r = abi_regs; r->name; r++) {
+		if (r->dwarf == scratch)
+			continue;
+		want = abi_probe_in.regs[r->dwarf];
+		if (r->dwarf == data)
+			want = mode->mode == TRAMPFD_MODE_DATA ? slot->data :
+			       (unsigned long)slot;
+		SAME(abi_probe_out.regs[r->dwarf], want,
+		     "%s: %#lx, want %#lx", r->name,
+		     abi_probe_out.regs[r->dwarf], want);
+	}
+	SAME(abi_probe_out.flags & abi_flags_mask, flags & abi_flags_mask,
+	     "flags: %#lx, want %#lx", abi_probe_out.flags, flags);
+	SAME(memcmp(abi_probe_out.vec, abi_probe_in.vec, abi_vec_bytes), 0,
+	     "vector registers changed");
+
+	/* The stack: what PUSH says, the return address, the arguments. */
+	n = push + abi_return_words;
+	SAME(abi_probe_out.regs[abi_stack_pointer],
+	     abi_probe_in.regs[abi_stack_pointer] - n * sizeof(long),
+	     "stack pointer: %#lx, before the call %#lx",
+	     abi_probe_out.regs[abi_stack_pointer],
+	     abi_probe_in.regs[abi_stack_pointer]);
+	if (push)
+		SAME(abi_probe_out.stack[0], abi_probe_in.regs[data],
+		     "pushed %#lx", abi_probe_out.stack[0]);
+	SAME(memcmp(&abi_probe_out.stack[n], abi_probe_in.stack,
+		    ABI_STACK_ARGS * sizeof(long)), 0, "stack arguments changed");
+	for (n = mode->stack_words; n < ABI_BELOW; n++) {
+		unsigned long pattern;
+
+		memset(&pattern, ABI_BELOW_PATTERN, sizeof(pattern));
+		SAME(abi_probe_out.below[n], pattern,
+		     "word %d below the stack pointer written", n);
+	}
+
+	/* And back at the caller */
+	for (n = 0; abi_return_regs[n] >= 0; n++)
+		SAME(abi_probe_back.regs[abi_return_regs[n]],
+		     abi_probe_ret.regs[abi_return_regs[n]],
+		     "return register %d changed", abi_return_regs[n]);
+	SAME(memcmp(abi_probe_back.vec, abi_probe_ret.vec, 32), 0,
+	     "returned vector changed");
+	for (r = abi_regs; r->name; r++) {
+		if (r->dwarf != data && r->dwarf != scratch &&
+		    listed(abi_preserved_regs, r->dwarf))
+			SAME(abi_probe_back.regs[r->dwarf],
+			     abi_probe_in.regs[r->dwarf],
+			     "preserved register %s changed", r->name);
+	}
+	SAME(abi_probe_back.regs[abi_stack_pointer],
+	     abi_probe_in.regs[abi_stack_pointer], "stack pointer not restored");
+#undef SAME
+	if (wrong)
+		TH_LOG("in mode %s, data register %d, scratch register %d, trampoline %u",
+		       mode->name, data, scratch, i);
+	return wrong;
+}
+
+/* Everything but the registers asked for passes, in each mode with each pair. */
+TEST(each_permitted_register_works_and_all_else_passes_unchanged)
+{
+	const struct abi_mode *mode;
+	int pairs = 0;
+
+	for (mode = abi_modes; mode->name; mode++) {
+		const struct abi_reg *data, *scratch;
+
+		for (data = abi_regs; data->name; data++) {
+			for (scratch = abi_regs; scratch->name; scratch++) {
+				struct instance in = { .args = {
+					.mode = mode->mode,
+					.data_reg = TRAMPFD_REG(data->dwarf),
+					.nr = 1,
+				} };
+
+				if (mode->scratch_reg) {
+					if (scratch == data)
+						continue;
+					in.args.scratch_reg = TRAMPFD_REG(scratch->dwarf);
+				}
+				ASSERT_EQ(0, instance_open(&in))
+					TH_LOG("%s %s %s: %s", mode->name,
+					       data->name, scratch->name,
+					       strerror(errno));
+				EXPECT_EQ(0, probe(_metadata, &in, mode, 0, 0));
+				EXPECT_EQ(0, probe(_metadata, &in, mode,
+						   in.args.nr - 1, abi_flags_mask));
+				instance_close(&in);
+				pairs++;
+				if (!mode->scratch_reg)
+					break;
+			}
+		}
+	}
+	EXPECT_GT(pairs, 0);
+}
+
+TEST(each_flag_passes_unchanged)
+{
+	const struct abi_mode *mode;
+	unsigned long flag;
+
+	for (mode = abi_modes; mode->name; mode++) {
+		struct instance in = { .args = { .mode = mode->mode, .nr = 1 } };
+
+		ASSERT_EQ(0, instance_open(&in));
+		for (flag = abi_flags_mask; flag; flag &= flag - 1)
+			EXPECT_EQ(0, probe(_metadata, &in, mode, 1, flag & -flag));
+		instance_close(&in);
+	}
+}
+
+TEST(trampolines_across_the_largest_instance_change_nothing_else)
+{
+	const struct abi_mode *mode;
+
+	for (mode = abi_modes; mode->name; mode++) {
+		struct instance in = {
+			.args = { .mode = mode->mode, .nr = TRAMPFD_NR_MAX }
+		};
+		int wrong = 0;
+		uint32_t i;
+
+		ASSERT_EQ(0, instance_open(&in));
+		for (i = 0; !wrong && i < in.args.nr; i += 61)
+			wrong = probe(_metadata, &in, mode, i, abi_flags_mask);
+		EXPECT_EQ(0, wrong);
+		instance_close(&in);
+	}
+}
+
+TEST(any_value_is_data)
+{
+	static const unsigned long values[] = {
+		0, 1, -1UL, 1UL << (sizeof(long) * 8 - 1), -1UL >> 1,
+		-1UL / 3, 0xa5a5a5a5UL
+	};
+	struct instance in = { .args = { .nr = 1 } };
+	size_t i;
+
+	ASSERT_EQ(0, instance_open(&in));
+	for (i = 0; i < ARRAY_SIZE(values); i++)
+		EXPECT_EQ(values[i], instance_call(&in, i, values[i]));
+	instance_close(&in);
+}
+
+static void call_first(void *in)
+{
+	call(instance_trampoline(in, 0));
+}
+
+TEST(call_before_the_slot_is_filled_is_a_jump_to_0)
+{
+	struct instance in = { .args = { .nr = 1 } };
+
+	ASSERT_EQ(0, instance_open(&in));
+	EXPECT_EQ(SIGSEGV, signal_of(call_first, &in));
+	instance_close(&in);
+}
+
+#define THREADS		8
+#define ROUNDS		20000
+
+struct worker {
+	pthread_t thread;
+	const struct instance *in;
+	uint32_t index;
+	unsigned long wrong;
+};
+
+static void *work(void *arg)
+{
+	struct worker *w = arg;
+	unsigned long i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		uint32_t slot = w->index + THREADS * (i % 16);
+
+		w->wrong += instance_call(w->in, slot, i + w->index) != i + w->index;
+	}
+	return NULL;
+}
+
+TEST(threads_use_and_refill_their_own_slots_at_once)
+{
+	struct instance in = { .args = { .nr = THREADS * 16 } };
+	struct worker workers[THREADS];
+	int i;
+
+	ASSERT_EQ(0, instance_open(&in));
+	for (i = 0; i < THREADS; i++) {
+		workers[i] = (struct worker){ .in = &in, .index = i };
+		ASSERT_EQ(0, pthread_create(&workers[i].thread, NULL, work, &workers[i]));
+	}
+	for (i = 0; i < THREADS; i++) {
+		ASSERT_EQ(0, pthread_join(workers[i].thread, NULL));
+		EXPECT_EQ(0, workers[i].wrong);
+	}
+	instance_close(&in);
+}
+
+TEST(close_before_use_leaves_the_mappings_working)
+{
+	struct instance in = { .args = { .nr = 1000 } };
+
+	ASSERT_EQ(0, instance_open(&in));
+	ASSERT_EQ(0, close(in.fd));
+	EXPECT_EQ(0, instance_call_all(&in));
+	EXPECT_EQ(0, munmap(in.code, instance_span(&in)));
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the tests of trampfd share: making an instance, its slots, and looking
+ * at the process from outside.
+ */
+#ifndef TRAMPFD_COMMON_H
+#define TRAMPFD_COMMON_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <asm/unistd.h>
+#include <linux/trampfd.h>
+
+#include "../kselftest_harness.h"
+#include "abi.h"
+
+/**
+ * struct instance - one file of trampolines, mapped
+ */
+struct instance {
+	struct trampfd_create_args args;
+	int fd;
+	char *code;
+	char *table;
+};
+
+static inline int trampfd_create(struct trampfd_create_args *args, size_t size)
+{
+	return syscall(__NR_trampfd_create, args, size);
+}
+
+static inline size_t instance_span(const struct instance *in)
+{
+	return in->args.table_offset + in->args.table_size;
+}
+
+/* Map the two areas as the documentation says; 0, or -1 with errno. */
+static inline int instance_map(struct instance *in, int flags)
+{
+	in->code = mmap(NULL, instance_span(in), PROT_READ | PROT_EXEC,
+			MAP_PRIVATE | flags, in->fd, 0);
+	if (in->code == MAP_FAILED)
+		return -1;
+	in->table = mmap(in->code + in->args.table_offset, in->args.table_size,
+			 PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
+			 in->fd, in->args.table_offset);
+	return in->table == MAP_FAILED ? -1 : 0;
+}
+
+/* Create and map what @in->args asks for; 0, or -1 with errno. */
+static inline int instance_open(struct instance *in)
+{
+	in->fd = trampfd_create(&in->args, sizeof(in->args));
+	return in->fd < 0 ? -1 : instance_map(in, 0);
+}
+
+static inline void instance_close(struct instance *in)
+{
+	munmap(in->code, instance_span(in));
+	close(in->fd);
+}
+
+/* A slot of the program's own ABI. */
+struct slot {
+	unsigned long data;
+	unsigned long code;
+};
+
+static inline struct slot *instance_slot(const struct instance *in, uint32_t i)
+{
+	return (void *)(in->table + (size_t)i * in->args.table_stride);
+}
+
+static inline void *instance_trampoline(const struct instance *in, uint32_t i)
+{
+	return in->code + (size_t)i * in->args.code_stride;
+}
+
+/* Call trampoline @i as it is. */
+static inline unsigned long instance_run(const struct instance *in, uint32_t i)
+{
+	return ((unsigned long (*)(void))instance_trampoline(in, i))();
+}
+
+/* Point trampoline @i to what returns its data register, and call it. */
+static inline unsigned long instance_call(const struct instance *in, uint32_t i,
+					  unsigned long data)
+{
+	struct slot *slot = instance_slot(in, i);
+
+	slot->data = data;
+	slot->code = (unsigned long)abi_return_data;
+	return instance_run(in, i);
+}
+
+/* Call every trampoline with data of its own; how many brought another. */
+static inline uint32_t instance_call_all(const struct instance *in)
+{
+	uint32_t i, wrong = 0;
+
+	for (i = 0; i < in->args.nr; i++)
+		wrong += instance_call(in, i, ~0UL - i) != ~0UL - i;
+	return wrong;
+}
+
+/* One access that the compiler does not leave out */
+static inline void touch(void *addr)
+{
+	__atomic_load_n((char *)addr, __ATOMIC_RELAXED);
+}
+
+static inline void scribble(void *addr)
+{
+	__atomic_store_n((char *)addr, 0, __ATOMIC_RELAXED);
+}
+
+/*
+ * The page frame that is mapped at @addr, after a read of it; 0 if that can not
+ * be told (it takes CAP_SYS_ADMIN).  Documentation/admin-guide/mm/pagemap.rst
+ */
+static inline uint64_t page_frame(void *addr)
+{
+	long page_size = sysconf(_SC_PAGESIZE);
+	uint64_t entry = 0;
+	int fd;
+
+	touch(addr);
+	fd = open("/proc/self/pagemap", O_RDONLY);
+	if (pread(fd, &entry, sizeof(entry),
+		  (off_t)((uintptr_t)addr / page_size * sizeof(entry))) != sizeof(entry))
+		entry = 0;
+	close(fd);
+	return entry & ((1ULL << 55) - 1);
+}
+
+/* Write to a file of /proc; 0, or -1 with errno. */
+static inline int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY);
+	ssize_t n;
+
+	if (fd < 0)
+		return -1;
+	n = write(fd, text, strlen(text));
+	close(fd);
+	return n == (ssize_t)strlen(text) ? 0 : -1;
+}
+
+/* The signal that calling @fn in a child of its own ends with; 0 if none. */
+static inline int signal_of(void (*fn)(void *arg), void *arg)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid) {
+		fn(arg);
+		_exit(0);
+	}
+	waitpid(pid, &status, 0);
+	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+static inline void call(void *addr)
+{
+	((void (*)(void))addr)();
+}
+
+#endif /* TRAMPFD_COMMON_H */

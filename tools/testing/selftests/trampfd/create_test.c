@@ -1,0 +1,441 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * trampfd_create(): what is asked for, what is answered, and each error.
+ */
+#include <linux/magic.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/utsname.h>
+#include <sys/vfs.h>
+
+#include "common.h"
+
+#define SIZE	sizeof(struct trampfd_create_args)
+
+/* A descriptor for @args, or -errno. */
+static int create(struct trampfd_create_args args)
+{
+	int fd = trampfd_create(&args, SIZE);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* The lowest free descriptor: a call that failed must not have taken it. */
+static int next_fd(void)
+{
+	int fd = dup(STDERR_FILENO);
+
+	close(fd);
+	return fd;
+}
+
+TEST(kernel_has_trampfd)
+{
+	int fd = create((struct trampfd_create_args){ .nr = 1 });
+
+	ASSERT_GE(fd, 0)
+		TH_LOG("%s: is CONFIG_TRAMPFD set?", strerror(-fd));
+	close(fd);
+}
+
+TEST(uapi_structures_have_the_documented_layout)
+{
+	EXPECT_EQ(56, sizeof(struct trampfd_create_args));
+	EXPECT_EQ(56, TRAMPFD_CREATE_ARGS_SIZE_VER0);
+	EXPECT_EQ(8, offsetof(struct trampfd_create_args, abi));
+	EXPECT_EQ(16, offsetof(struct trampfd_create_args, data_reg));
+	EXPECT_EQ(20, offsetof(struct trampfd_create_args, nr));
+	EXPECT_EQ(32, offsetof(struct trampfd_create_args, code_size));
+	EXPECT_EQ(16, sizeof(struct trampfd_slot64));
+	EXPECT_EQ(8, sizeof(struct trampfd_slot32));
+}
+
+TEST(zero_is_the_documented_default)
+{
+	const struct abi_mode *mode;
+
+	for (mode = abi_modes; mode->name; mode++) {
+		struct trampfd_create_args args = { .mode = mode->mode, .nr = 1 };
+		int fd = trampfd_create(&args, SIZE);
+
+		ASSERT_GE(fd, 0);
+		EXPECT_EQ(0, args.flags);
+		EXPECT_EQ(abi_native, args.abi);
+		EXPECT_EQ(mode->mode, args.mode);
+		EXPECT_EQ(mode->data_reg, args.data_reg);
+		EXPECT_EQ(mode->scratch_reg, args.scratch_reg);
+		close(fd);
+	}
+}
+
+TEST(geometry_fills_whole_pages_and_holds_what_was_asked_for)
+{
+	static const uint32_t wanted[] = {
+		1, 2, 255, 256, 257, 1000, 4096, 16383, 16385, TRAMPFD_NR_MAX
+	};
+	uint64_t page = sysconf(_SC_PAGESIZE);
+	const struct abi_mode *mode;
+	size_t i;
+
+	for (mode = abi_modes; mode->name; mode++) {
+		for (i = 0; i < ARRAY_SIZE(wanted); i++) {
+			struct trampfd_create_args args = {
+				.mode = mode->mode, .nr = wanted[i]
+			};
+			int fd = trampfd_create(&args, SIZE);
+
+			ASSERT_GE(fd, 0);
+			EXPECT_GE(args.nr, wanted[i]);
+			EXPECT_LE(args.nr, TRAMPFD_NR_MAX);
+			EXPECT_EQ(0, args.nr & (args.nr - 1));
+			EXPECT_EQ(2 * sizeof(long), args.table_stride);
+			EXPECT_EQ((uint64_t)args.nr * args.code_stride, args.code_size);
+			EXPECT_EQ((uint64_t)args.nr * args.table_stride, args.table_size);
+			EXPECT_EQ(0, args.code_size % page);
+			EXPECT_EQ(0, args.table_size % page);
+			EXPECT_EQ(0, args.table_offset % page);
+			EXPECT_GE(args.table_offset, args.code_size);
+			close(fd);
+		}
+	}
+}
+
+TEST(a_structure_filled_in_by_the_kernel_can_be_passed_again)
+{
+	const struct abi_mode *mode;
+
+	for (mode = abi_modes; mode->name; mode++) {
+		struct trampfd_create_args first = { .mode = mode->mode, .nr = 700 };
+		struct trampfd_create_args again;
+		int fd = trampfd_create(&first, SIZE), fd2;
+
+		ASSERT_GE(fd, 0);
+		again = first;
+		fd2 = trampfd_create(&again, SIZE);
+		ASSERT_GE(fd2, 0);
+		EXPECT_EQ(0, memcmp(&first, &again, SIZE));
+		EXPECT_NE(fd, fd2);
+		close(fd);
+		close(fd2);
+	}
+}
+
+TEST(file_is_close_on_exec_and_read_only)
+{
+	int fd = create((struct trampfd_create_args){ .nr = 1 });
+
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(FD_CLOEXEC, fcntl(fd, F_GETFD));
+	EXPECT_EQ(O_RDONLY, fcntl(fd, F_GETFL) & O_ACCMODE);
+	close(fd);
+}
+
+TEST(file_can_be_told_from_others)
+{
+	struct trampfd_create_args args = { .nr = 1 };
+	int fd = trampfd_create(&args, SIZE);
+	char path[64], target[64] = "";
+	struct statfs fs;
+	struct stat st;
+
+	ASSERT_GE(fd, 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	ASSERT_GT(readlink(path, target, sizeof(target) - 1), 0);
+	EXPECT_STREQ("anon_inode:[trampfd]", target);
+	ASSERT_EQ(0, fstatfs(fd, &fs));
+	EXPECT_EQ(TRAMPFD_MAGIC, fs.f_type);
+	ASSERT_EQ(0, fstat(fd, &st));
+	EXPECT_FALSE(S_ISREG(st.st_mode));
+	EXPECT_EQ(0, st.st_mode & 0222);
+	EXPECT_EQ(args.table_offset + args.table_size, (uint64_t)st.st_size);
+	close(fd);
+}
+
+static uint64_t fdinfo_field(int fd, const char *field)
+{
+	char path[64], line[256], name[64];
+	unsigned long long value;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
+	f = fopen(path, "r");
+	snprintf(name, sizeof(name), "trampfd-%s:\t", field);
+	while (f && fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, name, strlen(name)) &&
+		    sscanf(line + strlen(name), "%llu", &value) == 1) {
+			fclose(f);
+			return value;
+		}
+	}
+	if (f)
+		fclose(f);
+	return -1;
+}
+
+TEST(fdinfo_shows_the_geometry)
+{
+	const struct abi_mode *mode;
+
+	for (mode = abi_modes; mode->name; mode++) {
+		struct trampfd_create_args args = { .mode = mode->mode, .nr = 5000 };
+		int fd = trampfd_create(&args, SIZE);
+
+		ASSERT_GE(fd, 0);
+		EXPECT_EQ(args.abi, fdinfo_field(fd, "abi"));
+		EXPECT_EQ(args.mode, fdinfo_field(fd, "mode"));
+		EXPECT_EQ(args.data_reg, fdinfo_field(fd, "data-reg"));
+		EXPECT_EQ(args.scratch_reg, fdinfo_field(fd, "scratch-reg"));
+		EXPECT_EQ(args.nr, fdinfo_field(fd, "nr"));
+		EXPECT_EQ(args.code_stride, fdinfo_field(fd, "code-stride"));
+		EXPECT_EQ(args.table_stride, fdinfo_field(fd, "table-stride"));
+		EXPECT_EQ(args.code_size, fdinfo_field(fd, "code-size"));
+		EXPECT_EQ(args.table_offset, fdinfo_field(fd, "table-offset"));
+		EXPECT_EQ(args.table_size, fdinfo_field(fd, "table-size"));
+		close(fd);
+	}
+}
+
+FIXTURE(invalid) {};
+
+FIXTURE_VARIANT(invalid) {
+	struct trampfd_create_args args;
+};
+
+FIXTURE_VARIANT_ADD(invalid, flags) { { .nr = 1, .flags = 1 } };
+FIXTURE_VARIANT_ADD(invalid, high_flags) { { .nr = 1, .flags = 1ULL << 63 } };
+FIXTURE_VARIANT_ADD(invalid, abi) { { .nr = 1, .abi = TRAMPFD_ABI_ARM + 1 } };
+FIXTURE_VARIANT_ADD(invalid, abi_max) { { .nr = 1, .abi = ~0U } };
+FIXTURE_VARIANT_ADD(invalid, mode) { { .nr = 1, .mode = TRAMPFD_MODE_PUSH + 1 } };
+FIXTURE_VARIANT_ADD(invalid, mode_max) { { .nr = 1, .mode = ~0U } };
+FIXTURE_VARIANT_ADD(invalid, nr_0) { { .nr = 0 } };
+FIXTURE_VARIANT_ADD(invalid, nr_over) { { .nr = TRAMPFD_NR_MAX + 1 } };
+FIXTURE_VARIANT_ADD(invalid, nr_max) { { .nr = ~0U } };
+
+FIXTURE_SETUP(invalid) {}
+FIXTURE_TEARDOWN(invalid) {}
+
+TEST_F(invalid, request_is_EINVAL)
+{
+	struct trampfd_create_args args = variant->args;
+	int next = next_fd();
+
+	EXPECT_EQ(-1, trampfd_create(&args, SIZE));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(next, next_fd());
+	EXPECT_EQ(0, memcmp(&args, &variant->args, SIZE))
+		TH_LOG("a request that failed was changed");
+}
+
+TEST(register_that_cannot_work_is_EINVAL)
+{
+	const struct abi_mode *mode;
+	int i;
+
+	for (mode = abi_modes; mode->name; mode++) {
+		struct trampfd_create_args args = { .mode = mode->mode, .nr = 1 };
+
+		for (i = 0; abi_bad_regs[i] >= 0; i++) {
+			args.data_reg = TRAMPFD_REG(abi_bad_regs[i]);
+			args.scratch_reg = 0;
+			EXPECT_EQ(-EINVAL, create(args))
+				TH_LOG("%s: data register %d", mode->name, abi_bad_regs[i]);
+			args.data_reg = 0;
+			args.scratch_reg = TRAMPFD_REG(abi_bad_regs[i]);
+			EXPECT_EQ(-EINVAL, create(args))
+				TH_LOG("%s: scratch register %d", mode->name, abi_bad_regs[i]);
+		}
+	}
+}
+
+TEST(scratch_register_where_none_is_used_is_EINVAL)
+{
+	const struct abi_mode *mode;
+	const struct abi_reg *r;
+
+	for (mode = abi_modes; mode->name; mode++) {
+		for (r = abi_regs; !mode->scratch_reg && r->name; r++)
+			EXPECT_EQ(-EINVAL, create((struct trampfd_create_args){
+				.mode = mode->mode,
+				.scratch_reg = TRAMPFD_REG(r->dwarf),
+				.nr = 1 }));
+	}
+}
+
+TEST(scratch_register_that_equals_the_data_register_is_EINVAL)
+{
+	const struct abi_mode *mode;
+	const struct abi_reg *r;
+
+	for (mode = abi_modes; mode->name; mode++) {
+		for (r = abi_regs; mode->scratch_reg && r->name; r++)
+			EXPECT_EQ(-EINVAL, create((struct trampfd_create_args){
+				.mode = mode->mode,
+				.data_reg = TRAMPFD_REG(r->dwarf),
+				.scratch_reg = TRAMPFD_REG(r->dwarf),
+				.nr = 1 }));
+	}
+}
+
+TEST(size_below_version_0_is_EINVAL)
+{
+	struct trampfd_create_args args = { .nr = 1 };
+
+	EXPECT_EQ(-1, trampfd_create(&args, TRAMPFD_CREATE_ARGS_SIZE_VER0 - 1));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, trampfd_create(&args, 0));
+	EXPECT_EQ(EINVAL, errno);
+}
+
+TEST(size_beyond_the_kernels_is_E2BIG_unless_all_zero_there)
+{
+	size_t page = sysconf(_SC_PAGESIZE), i;
+	struct trampfd_create_args *args = calloc(3, page);
+	char *bytes = (char *)args;
+	int fd;
+
+	args->nr = 1;
+	fd = trampfd_create(args, SIZE + 64);
+	EXPECT_GE(fd, 0);
+	close(fd);
+	EXPECT_EQ(abi_native, args->abi);
+	for (i = SIZE; i < SIZE + 64; i++)
+		EXPECT_EQ(0, bytes[i]);
+
+	bytes[SIZE + 63] = 1;
+	EXPECT_EQ(-1, trampfd_create(args, SIZE + 64));
+	EXPECT_EQ(E2BIG, errno);
+	bytes[SIZE + 63] = 0;
+	EXPECT_EQ(-1, trampfd_create(args, page + 1));
+	EXPECT_EQ(E2BIG, errno);
+	free(args);
+}
+
+TEST(args_not_readable_or_not_writable_is_EFAULT_and_leaves_no_descriptor)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	char *mem = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
+			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct trampfd_create_args *args = (void *)mem;
+	int next = next_fd();
+
+	ASSERT_NE(MAP_FAILED, mem);
+	EXPECT_EQ(-1, trampfd_create(NULL, SIZE));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(next, next_fd());
+
+	args->nr = 1;
+	ASSERT_EQ(0, mprotect(mem, page, PROT_READ));
+	EXPECT_EQ(-1, trampfd_create(args, SIZE));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(next, next_fd());
+
+	/* The end of it beyond the end of what is mapped */
+	ASSERT_EQ(0, mprotect(mem, page, PROT_READ | PROT_WRITE));
+	ASSERT_EQ(0, munmap(mem + page, page));
+	args = (void *)(mem + page - SIZE / 2);
+	EXPECT_EQ(-1, trampfd_create(args, SIZE));
+	EXPECT_EQ(EFAULT, errno);
+	EXPECT_EQ(next, next_fd());
+}
+
+TEST(abi_of_another_machine_is_EOPNOTSUPP)
+{
+	int i;
+
+	for (i = 0; abi_foreign[i]; i++)
+		EXPECT_EQ(-EOPNOTSUPP, create((struct trampfd_create_args){
+			.abi = abi_foreign[i], .nr = 1 }));
+}
+
+TEST(mode_that_the_abi_does_not_have_is_EOPNOTSUPP)
+{
+	bool has[TRAMPFD_MODE_PUSH + 1] = {};
+	const struct abi_mode *mode;
+	unsigned int i;
+
+	for (mode = abi_modes; mode->name; mode++)
+		has[mode->mode] = true;
+	for (i = 0; i <= TRAMPFD_MODE_PUSH; i++)
+		if (!has[i])
+			EXPECT_EQ(-EOPNOTSUPP, create((struct trampfd_create_args){
+				.mode = i, .nr = 1 }));
+}
+
+TEST(more_descriptors_than_the_process_may_have_is_EMFILE)
+{
+	struct rlimit limit;
+
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &limit));
+	limit.rlim_cur = next_fd();
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &limit));
+	EXPECT_EQ(-EMFILE, create((struct trampfd_create_args){ .nr = 1 }));
+}
+
+TEST(more_files_than_the_system_may_have_is_ENFILE)
+{
+	char limit[32] = "";
+	int fd = open("/proc/sys/fs/file-max", O_RDONLY), status, answer = 0;
+	pid_t pid;
+
+	if (fd < 0 || read(fd, limit, sizeof(limit) - 1) <= 0 ||
+	    write_file("/proc/sys/fs/file-max", "0"))
+		SKIP(return, "needs root, to lower fs.file-max");
+
+	/* Root is above that limit. */
+	pid = fork();
+	if (!pid) {
+		if (setuid(65534))
+			_exit(1);
+		answer = create((struct trampfd_create_args){ .nr = 1 });
+		_exit(answer == -ENFILE ? 0 : 2);
+	}
+	waitpid(pid, &status, 0);
+	EXPECT_EQ(0, write_file("/proc/sys/fs/file-max", limit));
+	EXPECT_EQ(0, status);
+}
+
+/*
+ * Let allocation @nth from now on fail, 0: none; whether the one that was set
+ * before did.  Documentation/fault-injection/fault-injection.rst
+ */
+static bool fail_allocation(int nth)
+{
+	int fd = open("/proc/thread-self/fail-nth", O_RDWR);
+	char text[16] = "";
+	bool failed;
+
+	failed = read(fd, text, sizeof(text) - 1) > 0 && !atoi(text);
+	snprintf(text, sizeof(text), "%d", nth);
+	if (write(fd, text, strlen(text)) < 0)
+		failed = false;
+	close(fd);
+	return failed;
+}
+
+TEST(each_failed_allocation_is_ENOMEM_and_leaves_no_descriptor)
+{
+	int next = next_fd(), refused = 0, nth, fd;
+	bool failed = true;
+
+	if (write_file("/sys/kernel/debug/failslab/ignore-gfp-wait", "N") ||
+	    write_file("/sys/kernel/debug/failslab/verbose", "0"))
+		SKIP(return, "needs root, CONFIG_FAILSLAB and debugfs");
+
+	for (nth = 1; failed && nth < 100; nth++) {
+		fail_allocation(nth);
+		fd = create((struct trampfd_create_args){ .nr = 1 });
+		failed = fail_allocation(0);
+		if (fd >= 0) {
+			close(fd);
+			continue;
+		}
+		refused++;
+		EXPECT_EQ(-ENOMEM, fd);
+		EXPECT_EQ(next, next_fd());
+	}
+	EXPECT_FALSE(failed);
+	/* Two inodes, a dentry, a file */
+	EXPECT_GE(refused, 4);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,554 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What may be mapped how, and what may be done with the mappings and the file.
+ */
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <sys/ioctl.h>
+#include <sys/resource.h>
+#include <sys/sendfile.h>
+
+#include "common.h"
+
+#define NR	600	/* several pages of code, more than one of table */
+
+FIXTURE(map) {
+	struct instance in;
+	size_t page;
+};
+
+FIXTURE_SETUP(map)
+{
+	self->page = sysconf(_SC_PAGESIZE);
+	self->in.args.nr = NR;
+	ASSERT_EQ(0, instance_open(&self->in));
+}
+
+FIXTURE_TEARDOWN(map)
+{
+	instance_close(&self->in);
+}
+
+/* Map a range of the file anywhere: 0, or the errno. */
+static int try_map(const struct instance *in, off_t offset, size_t len,
+		   int prot, int flags)
+{
+	void *p = mmap(NULL, len, prot, flags, in->fd, offset);
+
+	if (p == MAP_FAILED)
+		return errno;
+	munmap(p, len);
+	return 0;
+}
+
+static int try_protect(void *addr, size_t len, int prot)
+{
+	return mprotect(addr, len, prot) ? errno : 0;
+}
+
+TEST_F(map, code_is_mapped_readable_and_executable_private_or_shared)
+{
+	static const int prots[] = {
+		PROT_NONE, PROT_READ, PROT_EXEC, PROT_READ | PROT_EXEC
+	};
+	size_t size = self->in.args.code_size;
+	unsigned int i;
+
+	for (i = 0; i < 4; i++) {
+		EXPECT_EQ(0, try_map(&self->in, 0, size, prots[i], MAP_PRIVATE));
+		EXPECT_EQ(0, try_map(&self->in, 0, size, prots[i], MAP_SHARED));
+		EXPECT_EQ(0, try_map(&self->in, 0, size, prots[i],
+				     MAP_SHARED_VALIDATE));
+		EXPECT_EQ(0, try_map(&self->in, self->page, self->page, prots[i],
+				     MAP_PRIVATE));
+		EXPECT_EQ(0, try_map(&self->in, 0, instance_span(&self->in),
+				     prots[i], MAP_SHARED));
+	}
+}
+
+TEST_F(map, shared_code_runs)
+{
+	struct instance shared = self->in;
+
+	shared.code = mmap(NULL, instance_span(&shared), PROT_READ | PROT_EXEC,
+			   MAP_SHARED, shared.fd, 0);
+	ASSERT_NE(MAP_FAILED, shared.code);
+	shared.table = mmap(shared.code + shared.args.table_offset,
+			    shared.args.table_size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_FIXED, shared.fd,
+			    shared.args.table_offset);
+	ASSERT_NE(MAP_FAILED, shared.table);
+	EXPECT_EQ(77, instance_call(&shared, NR - 1, 77));
+	EXPECT_EQ(EACCES, try_protect(shared.code, self->page, PROT_WRITE));
+	munmap(shared.code, instance_span(&shared));
+}
+
+TEST_F(map, code_is_never_mapped_writable)
+{
+	size_t span = instance_span(&self->in), page = self->page;
+	int prot, extra;
+
+	for (extra = 0; extra < 4; extra++) {
+		prot = PROT_WRITE | (extra & 1 ? PROT_READ : 0) |
+		       (extra & 2 ? PROT_EXEC : 0);
+		EXPECT_EQ(EACCES, try_map(&self->in, 0, span, prot, MAP_PRIVATE));
+		EXPECT_EQ(EACCES, try_map(&self->in, 0, page, prot, MAP_SHARED));
+		EXPECT_EQ(EACCES, try_map(&self->in, page, page, prot, MAP_PRIVATE));
+		/* The last page of code, and the table behind it */
+		EXPECT_EQ(EACCES, try_map(&self->in,
+					  self->in.args.table_offset - page,
+					  2 * page, prot, MAP_PRIVATE));
+		EXPECT_EQ(EACCES, try_protect(self->in.code, page, prot));
+		EXPECT_EQ(EACCES, try_protect(self->in.code + page, page, prot));
+	}
+	EXPECT_EQ(5, instance_call(&self->in, 0, 5));
+}
+
+TEST_F(map, code_made_inaccessible_can_be_made_executable_again_but_not_writable)
+{
+	void *code = self->in.code;
+
+	ASSERT_EQ(0, try_protect(code, self->page, PROT_NONE));
+	EXPECT_EQ(EACCES, try_protect(code, self->page, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(0, try_protect(code, self->page, PROT_READ | PROT_EXEC));
+	EXPECT_EQ(6, instance_call(&self->in, 0, 6));
+}
+
+TEST_F(map, table_is_mapped_readable_and_writable_never_executable)
+{
+	size_t off = self->in.args.table_offset, size = self->in.args.table_size;
+	void *table = self->in.table;
+	int prot;
+
+	for (prot = 0; prot < 8; prot++) {
+		int want = prot & PROT_EXEC ? EACCES : 0;
+
+		EXPECT_EQ(want, try_map(&self->in, off, size, prot, MAP_PRIVATE));
+		EXPECT_EQ(want, try_map(&self->in, off + size - self->page,
+					self->page, prot, MAP_PRIVATE));
+		EXPECT_EQ(want, try_protect(table, self->page, prot));
+	}
+	EXPECT_EQ(0, try_protect(table, self->page, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(8, instance_call(&self->in, 0, 8));
+}
+
+TEST_F(map, table_is_never_shared)
+{
+	size_t off = self->in.args.table_offset, size = self->in.args.table_size;
+
+	EXPECT_EQ(EINVAL, try_map(&self->in, off, size, PROT_READ, MAP_SHARED));
+	EXPECT_EQ(EINVAL, try_map(&self->in, off, size, PROT_NONE, MAP_SHARED));
+	EXPECT_EQ(EINVAL, try_map(&self->in, off, size, PROT_READ | PROT_EXEC,
+				  MAP_SHARED));
+	/* The file is not open for writing, which is asked first. */
+	EXPECT_EQ(EACCES, try_map(&self->in, off, size, PROT_READ | PROT_WRITE,
+				  MAP_SHARED));
+}
+
+TEST_F(map, range_past_the_end_is_EINVAL)
+{
+	size_t span = instance_span(&self->in), page = self->page;
+	size_t off = self->in.args.table_offset;
+
+	EXPECT_EQ(EINVAL, try_map(&self->in, 0, span + page, PROT_READ, MAP_PRIVATE));
+	EXPECT_EQ(EINVAL, try_map(&self->in, 0, span + 1, PROT_READ, MAP_SHARED));
+	EXPECT_EQ(EINVAL, try_map(&self->in, off, self->in.args.table_size + 1,
+				  PROT_READ, MAP_PRIVATE));
+	EXPECT_EQ(EINVAL, try_map(&self->in, span, page, PROT_READ, MAP_PRIVATE));
+	EXPECT_EQ(EINVAL, try_map(&self->in, (off_t)1 << 30, page, PROT_READ,
+				  MAP_PRIVATE));
+}
+
+/*
+ * mmap() merges a new mapping into a neighbour of the same file, offset and
+ * flags without asking the file: none of these may be granted that way.
+ */
+TEST_F(map, neighbour_of_a_mapping_obeys_the_same_rules)
+{
+	size_t off = self->in.args.table_offset, span = instance_span(&self->in);
+	int flags[] = { MAP_PRIVATE, MAP_SHARED }, i;
+	char *base;
+
+	for (i = 0; i < 2; i++) {
+		base = mmap(NULL, 2 * span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		ASSERT_NE(MAP_FAILED, base);
+		ASSERT_EQ(base, mmap(base, off, PROT_READ | PROT_EXEC,
+				     flags[i] | MAP_FIXED, self->in.fd, 0));
+		EXPECT_EQ(MAP_FAILED, mmap(base + off, span - off, PROT_READ | PROT_EXEC,
+					   flags[i] | MAP_FIXED, self->in.fd, off));
+		EXPECT_EQ(i ? EINVAL : EACCES, errno);
+
+		/* All of it, then what is past its end */
+		ASSERT_EQ(base, mmap(base, span, PROT_READ | PROT_EXEC,
+				     flags[i] | MAP_FIXED, self->in.fd, 0));
+		EXPECT_EQ(MAP_FAILED, mmap(base + span, self->page, PROT_READ | PROT_EXEC,
+					   flags[i] | MAP_FIXED, self->in.fd, span));
+		EXPECT_EQ(EINVAL, errno);
+		munmap(base, 2 * span);
+	}
+}
+
+TEST_F(map, code_mapped_over_the_table_range_is_SIGBUS_there)
+{
+	size_t off = self->in.args.table_offset;
+	char *p = mmap(NULL, instance_span(&self->in), PROT_READ | PROT_EXEC,
+		       MAP_PRIVATE, self->in.fd, 0);
+
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_EQ(0, signal_of(touch, p));
+	EXPECT_EQ(0, signal_of(touch, p + self->in.args.code_size - 1));
+	EXPECT_EQ(SIGBUS, signal_of(touch, p + off));
+	EXPECT_EQ(SIGBUS, signal_of(call, p + off));
+	EXPECT_EQ(SIGBUS, signal_of(touch, p + instance_span(&self->in) - 1));
+	munmap(p, instance_span(&self->in));
+}
+
+TEST_F(map, gap_between_code_and_table_is_SIGBUS)
+{
+	struct instance big = { .args = { .nr = 16384 } };
+
+	ASSERT_EQ(0, instance_open(&big));
+	if (big.args.table_offset == big.args.code_size)
+		SKIP(return, "%s has no gap", abi_name);
+	EXPECT_EQ(0, signal_of(touch, big.code + big.args.code_size - 1));
+	EXPECT_EQ(SIGBUS, signal_of(touch, big.code + big.args.code_size));
+	EXPECT_EQ(SIGBUS, signal_of(touch, big.table - 1));
+	EXPECT_EQ(0, signal_of(scribble, big.table));
+	EXPECT_EQ(EACCES, try_map(&big, big.args.code_size, self->page,
+				  PROT_WRITE, MAP_PRIVATE));
+	instance_close(&big);
+}
+
+TEST_F(map, write_to_code_is_SIGSEGV_and_call_of_the_table_too)
+{
+	EXPECT_EQ(SIGSEGV, signal_of(scribble, self->in.code));
+	EXPECT_EQ(SIGSEGV, signal_of(call, self->in.table));
+}
+
+TEST_F(map, table_begins_as_zeroes)
+{
+	size_t i, other = 0;
+
+	for (i = 0; i < self->in.args.table_size; i++)
+		other += self->in.table[i] != 0;
+	EXPECT_EQ(0, other);
+}
+
+TEST_F(map, two_mappings_of_the_table_are_two_tables)
+{
+	char *other = mmap(NULL, self->in.args.table_size, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE, self->in.fd, self->in.args.table_offset);
+
+	ASSERT_NE(MAP_FAILED, other);
+	*other = 1;
+	EXPECT_EQ(0, *self->in.table);
+	munmap(other, self->in.args.table_size);
+}
+
+TEST_F(map, read_gives_the_code_then_end_of_file)
+{
+	size_t size = self->in.args.code_size, half = size / 2 + 8;
+	char *buf = malloc(size + 100);
+
+	ASSERT_EQ(size, (size_t)read(self->in.fd, buf, size + 100));
+	EXPECT_EQ(0, memcmp(buf, self->in.code, size));
+	EXPECT_EQ(0, read(self->in.fd, buf, 100));
+
+	memset(buf, 0, size);
+	ASSERT_EQ(size - half, (size_t)pread(self->in.fd, buf, size, half));
+	EXPECT_EQ(0, memcmp(buf, self->in.code + half, size - half));
+	EXPECT_EQ(0, pread(self->in.fd, buf, 100, size));
+	EXPECT_EQ(0, pread(self->in.fd, buf, 100, self->in.args.table_offset));
+
+	EXPECT_EQ((off_t)size, lseek(self->in.fd, 0, SEEK_END));
+	EXPECT_EQ(16, lseek(self->in.fd, 16, SEEK_SET));
+	ASSERT_EQ(16, read(self->in.fd, buf, 16));
+	EXPECT_EQ(0, memcmp(buf, self->in.code + 16, 16));
+	EXPECT_EQ(-1, lseek(self->in.fd, -1, SEEK_SET));
+	EXPECT_EQ(EINVAL, errno);
+	free(buf);
+}
+
+TEST_F(map, write_truncate_and_fallocate_are_refused)
+{
+	int fd = self->in.fd;
+	char path[64], was[16];
+
+	memcpy(was, self->in.code, sizeof(was));
+	EXPECT_EQ(-1, write(fd, "x", 1));
+	EXPECT_EQ(EBADF, errno);
+	EXPECT_EQ(-1, pwrite(fd, "x", 1, 0));
+	EXPECT_EQ(EBADF, errno);
+	EXPECT_EQ(-1, ftruncate(fd, 0));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, fallocate(fd, 0, 0, self->page));
+	EXPECT_EQ(EBADF, errno);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	EXPECT_EQ(-1, truncate(path, 0));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, fcntl(fd, F_SETFL, O_DIRECT));
+	EXPECT_EQ(0, memcmp(was, self->in.code, sizeof(was)));
+	EXPECT_EQ((off_t)self->in.args.code_size, lseek(fd, 0, SEEK_END));
+}
+
+TEST_F(map, open_again_through_proc_is_refused)
+{
+	static const int modes[] = { O_RDONLY, O_WRONLY, O_RDWR, O_RDWR | O_TRUNC };
+	char path[64];
+	int i;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", self->in.fd);
+	for (i = 0; i < 4; i++) {
+		EXPECT_EQ(-1, open(path, modes[i]));
+		EXPECT_EQ(ENXIO, errno);
+	}
+}
+
+TEST_F(map, pages_do_not_leave_by_splice)
+{
+	loff_t offset = 0;
+	int fds[2];
+
+	ASSERT_EQ(0, pipe(fds));
+	EXPECT_EQ(-1, splice(self->in.fd, &offset, fds[1], NULL, self->page, 0));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, sendfile(fds[1], self->in.fd, NULL, self->page));
+	EXPECT_EQ(EINVAL, errno);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+TEST_F(map, code_and_table_moved_together_keep_working)
+{
+	struct instance *in = &self->in;
+	size_t span = instance_span(in);
+	uint32_t i, wrong = 0;
+	char *to;
+
+	ASSERT_EQ(0, instance_call_all(in));
+	to = mmap(NULL, span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, to);
+	ASSERT_EQ(to, mremap(in->code, in->args.table_offset, in->args.table_offset,
+			     MREMAP_MAYMOVE | MREMAP_FIXED, to));
+	ASSERT_EQ(to + in->args.table_offset,
+		  mremap(in->table, in->args.table_size, in->args.table_size,
+			 MREMAP_MAYMOVE | MREMAP_FIXED, to + in->args.table_offset));
+	in->code = to;
+	in->table = to + in->args.table_offset;
+	for (i = 0; i < in->args.nr; i++)
+		wrong += instance_run(in, i) != ~0UL - i;
+	EXPECT_EQ(0, wrong);
+	EXPECT_EQ(0, instance_call_all(in));
+	EXPECT_EQ(EACCES, try_protect(in->code, self->page, PROT_WRITE));
+	EXPECT_EQ(EACCES, try_protect(in->table, self->page, PROT_EXEC));
+}
+
+/* A table that was never touched is anonymous without pages: moved too. */
+TEST_F(map, untouched_table_moves_and_stays_a_table)
+{
+	struct instance *in = &self->in;
+	char *to = mremap(in->table, in->args.table_size, in->args.table_size,
+			  MREMAP_MAYMOVE | MREMAP_FIXED,
+			  mmap(NULL, in->args.table_size, PROT_NONE,
+			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+
+	ASSERT_NE(MAP_FAILED, to);
+	EXPECT_EQ(EACCES, try_protect(to, self->page, PROT_EXEC));
+	EXPECT_EQ(0, signal_of(scribble, to));
+	munmap(to, in->args.table_size);
+}
+
+TEST_F(map, code_grown_past_its_end_is_SIGBUS_there)
+{
+	size_t off = self->in.args.table_offset, span = instance_span(&self->in);
+	char *p = mmap(NULL, span, PROT_READ | PROT_EXEC, MAP_PRIVATE,
+		       self->in.fd, 0);
+	char *grown;
+
+	ASSERT_NE(MAP_FAILED, p);
+	grown = mremap(p, span, 2 * span, MREMAP_MAYMOVE);
+	ASSERT_NE(MAP_FAILED, grown);
+	EXPECT_EQ(0, memcmp(grown, self->in.code, off));
+	EXPECT_EQ(SIGBUS, signal_of(touch, grown + off));
+	EXPECT_EQ(SIGBUS, signal_of(touch, grown + span));
+	EXPECT_EQ(SIGBUS, signal_of(touch, grown + 2 * span - 1));
+	EXPECT_EQ(EACCES, try_protect(grown + span, self->page, PROT_WRITE));
+	munmap(grown, 2 * span);
+}
+
+TEST_F(map, part_can_be_unmapped)
+{
+	char *code = self->in.code;
+
+	ASSERT_EQ(0, munmap(code, self->page));
+	EXPECT_EQ(SIGSEGV, signal_of(touch, code));
+	EXPECT_EQ(9, instance_call(&self->in, NR - 1, 9));
+}
+
+TEST_F(map, code_and_table_can_be_locked)
+{
+	unsigned char resident[2] = {};
+
+	ASSERT_EQ(0, mlock(self->in.code, 2 * self->page));
+	ASSERT_EQ(0, mincore(self->in.code, 2 * self->page, resident));
+	EXPECT_EQ(1, resident[0] & resident[1] & 1);
+	ASSERT_EQ(0, mlock(self->in.table, self->page));
+	EXPECT_EQ(3, instance_call(&self->in, 0, 3));
+	EXPECT_EQ(0, munlock(self->in.code, self->page));
+}
+
+TEST_F(map, discarded_table_is_zeroes_and_discarded_code_is_the_same_code)
+{
+	size_t size = self->in.args.code_size;
+	char *was = malloc(size);
+
+	memcpy(was, self->in.code, size);
+	ASSERT_EQ(1, instance_call(&self->in, 0, 1));
+	ASSERT_EQ(0, madvise(self->in.table, self->page, MADV_DONTNEED));
+	EXPECT_EQ(0, instance_slot(&self->in, 0)->code);
+	ASSERT_EQ(0, madvise(self->in.code, size, MADV_DONTNEED));
+	EXPECT_EQ(0, memcmp(was, self->in.code, size));
+	EXPECT_EQ(2, instance_call(&self->in, 0, 2));
+	EXPECT_EQ(-1, madvise(self->in.code, size, MADV_REMOVE));
+	EXPECT_EQ(0, memcmp(was, self->in.code, size));
+	free(was);
+}
+
+TEST_F(map, sealed_mapping_cannot_be_replaced)
+{
+#ifdef __NR_mseal
+	struct instance sealed = { .args = { .nr = 1 } };
+	int err;
+
+	ASSERT_EQ(0, instance_open(&sealed));
+	err = syscall(__NR_mseal, sealed.code, sealed.args.code_size, 0);
+	if (err && sizeof(long) == 4)
+		SKIP(return, "32-bit kernels have no mseal()");
+	ASSERT_EQ(0, err);
+	EXPECT_EQ(EPERM, try_protect(sealed.code, self->page, PROT_READ));
+	EXPECT_EQ(-1, munmap(sealed.code, self->page));
+	EXPECT_EQ(EPERM, errno);
+	EXPECT_EQ(4, instance_call(&sealed, 0, 4));
+#else
+	SKIP(return, "no mseal() on this ABI");
+#endif
+}
+
+static void *fill_page(void *arg)
+{
+	struct uffd_msg msg;
+	struct slot slots[2] = {
+		{ 41, (unsigned long)abi_return_data },
+		{ 42, (unsigned long)abi_return_data },
+	};
+	size_t page = sysconf(_SC_PAGESIZE);
+	int uffd = *(int *)arg;
+	char *contents = calloc(1, page);
+	struct uffdio_copy copy;
+
+	memcpy(contents, slots, sizeof(slots));
+	if (read(uffd, &msg, sizeof(msg)) != sizeof(msg))
+		return NULL;
+	copy = (struct uffdio_copy){
+		.dst = msg.arg.pagefault.address & ~(uint64_t)(page - 1),
+		.src = (unsigned long)contents,
+		.len = page,
+	};
+	ioctl(uffd, UFFDIO_COPY, &copy);
+	free(contents);
+	return NULL;
+}
+
+TEST_F(map, table_can_be_filled_on_demand_by_userfaultfd)
+{
+	int uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { (unsigned long)self->in.table, self->page },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	pthread_t thread;
+
+	if (uffd < 0)
+		SKIP(return, "no userfaultfd: %s", strerror(errno));
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_API, &api));
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_REGISTER, &reg));
+	ASSERT_EQ(0, pthread_create(&thread, NULL, fill_page, &uffd));
+	EXPECT_EQ(42, instance_run(&self->in, 1));
+	pthread_join(thread, NULL);
+
+	/* Code is not for it to provide. */
+	reg.range.start = (unsigned long)self->in.code;
+	EXPECT_EQ(-1, ioctl(uffd, UFFDIO_REGISTER, &reg));
+	EXPECT_EQ(EINVAL, errno);
+	close(uffd);
+}
+
+/* Whether a file contains these bytes. */
+static bool contains(const char *path, const char *bytes, size_t len)
+{
+	int fd = open(path, O_RDONLY);
+	off_t size = lseek(fd, 0, SEEK_END);
+	char *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
+	bool found = p != MAP_FAILED && memmem(p, size, bytes, len);
+
+	if (p != MAP_FAILED)
+		munmap(p, size);
+	close(fd);
+	return found;
+}
+
+TEST_F(map, core_dump_has_the_table)
+{
+	static const char core[] = "/tmp/trampfd.core";
+	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+	char pattern[64] = "", secret[32];
+	int fd = open("/proc/sys/kernel/core_pattern", O_RDONLY), status;
+	pid_t pid;
+
+	if (fd < 0 || read(fd, pattern, sizeof(pattern) - 1) <= 0 ||
+	    write_file("/proc/sys/kernel/core_pattern", core))
+		SKIP(return, "needs root, to say where the core goes");
+	close(fd);
+	unlink(core);
+
+	/* Put together in the table alone */
+	pid = fork();
+	if (!pid) {
+		setrlimit(RLIMIT_CORE, &limit);
+		for (size_t i = 0; i < sizeof(secret); i++)
+			self->in.table[i] = 0x80 + i * 5;
+		abort();
+	}
+	waitpid(pid, &status, 0);
+	EXPECT_EQ(0, write_file("/proc/sys/kernel/core_pattern", pattern));
+	ASSERT_TRUE(WCOREDUMP(status));
+	for (size_t i = 0; i < sizeof(secret); i++)
+		secret[i] = 0x80 + i * 5;
+	EXPECT_TRUE(contains(core, secret, sizeof(secret)));
+	unlink(core);
+}
+
+TEST_F(map, no_line_of_proc_maps_is_writable_and_executable)
+{
+	unsigned int code = 0, table = 0, bad = 0;
+	FILE *f = fopen("/proc/self/maps", "r");
+	char line[512], prot[5];
+
+	ASSERT_NE(NULL, f);
+	while (fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%*s %4s", prot) != 1)
+			continue;
+		bad += prot[1] == 'w' && prot[2] == 'x';
+		if (!strstr(line, "anon_inode:[trampfd]"))
+			continue;
+		code += !strcmp(prot, "r-xp");
+		table += !strcmp(prot, "rw-p");
+	}
+	fclose(f);
+	EXPECT_EQ(0, bad);
+	EXPECT_EQ(1, code);
+	EXPECT_EQ(1, table);
+}
+
+TEST_HARNESS_MAIN

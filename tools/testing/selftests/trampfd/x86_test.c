@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * x86 runs code of two ABIs in one process: which one a system call gets, and
+ * i386 trampolines in a 64-bit process.
+ */
+#include <sys/utsname.h>
+
+#include "common.h"
+
+#if defined(__x86_64__)
+
+#define X32_SYSCALL_BIT		0x40000000
+
+/* Memory below 4 GiB, for pointers of 32 bits */
+static void *low_memory(size_t size)
+{
+	return mmap(NULL, size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
+}
+
+/* trampfd_create() through the i386 entry; a descriptor or -errno. */
+static int create_int80(struct trampfd_create_args *args)
+{
+	int ret;
+
+	/* The number is the same on every architecture. */
+	asm volatile("int $0x80"
+		     : "=a" (ret)
+		     : "a" (__NR_trampfd_create), "b" (args), "c" (sizeof(*args))
+		     : "memory", "r8", "r9", "r10", "r11");
+	return ret;
+}
+
+TEST(i386_system_call_of_a_64_bit_process_gets_i386)
+{
+	struct trampfd_create_args i386 = { .abi = TRAMPFD_ABI_I386, .nr = 1 };
+	struct trampfd_create_args *args = low_memory(4096);
+	int fd;
+
+	ASSERT_NE(MAP_FAILED, args);
+	args->nr = 1;
+	fd = trampfd_create(&i386, sizeof(i386));
+	if (fd < 0 && errno == EOPNOTSUPP)
+		SKIP(return, "no i386 on this kernel");
+	close(fd);
+	fd = create_int80(args);
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(TRAMPFD_ABI_I386, args->abi);
+	EXPECT_EQ(2 * sizeof(uint32_t), args->table_stride);
+	close(fd);
+}
+
+TEST(x32_system_call_gets_x86_64)
+{
+	struct trampfd_create_args args = { .nr = 1 };
+	int fd;
+
+	if (syscall(__NR_getpid | X32_SYSCALL_BIT) != getpid())
+		SKIP(return, "no x32 system calls on this kernel");
+	fd = syscall(__NR_trampfd_create | X32_SYSCALL_BIT, &args, sizeof(args));
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(TRAMPFD_ABI_X86_64, args.abi);
+	EXPECT_EQ(2 * sizeof(uint64_t), args.table_stride);
+	close(fd);
+}
+
+/*
+ * call32: switch to 32-bit code, call what rdi points to on the stack in rsi,
+ * switch back, return what that left in eax.  The selectors are the kernel's
+ * __USER32_CS, __USER_DS and __USER_CS.
+ */
+extern const char call32[], target32[], target32_push[];
+
+asm("	.pushsection .text\n"
+"	.globl	call32, target32, target32_push\n"
+"call32:\n"
+"	push	%rbx\n"
+"	push	%rbp\n"
+"	push	%r12\n"
+"	push	%r13\n"
+"	push	%r14\n"
+"	push	%r15\n"
+"	mov	%rsp, 1f(%rip)\n"
+"	mov	$0x2b, %eax\n"
+"	mov	%eax, %ds\n"
+"	mov	%eax, %es\n"
+"	mov	%rsi, %rsp\n"
+"	ljmp	*4f(%rip)\n"
+"	.code32\n"
+"2:	call	*%edi\n"
+"	ljmp	$0x33, $3f\n"
+"	.code64\n"
+"3:	mov	1f(%rip), %rsp\n"
+"	mov	%eax, %eax\n"
+"	pop	%r15\n"
+"	pop	%r14\n"
+"	pop	%r13\n"
+"	pop	%r12\n"
+"	pop	%rbp\n"
+"	pop	%rbx\n"
+"	ret\n"
+"	.code32\n"
+"target32:\n"
+"	mov	%ecx, %eax\n"
+"	ret\n"
+"target32_push:\n"
+"	add	$4, %esp\n"
+"	ret\n"
+"	.code64\n"
+"	.popsection\n"
+"	.pushsection .bss\n"
+"1:	.skip	8\n"
+"	.popsection\n"
+"	.pushsection .rodata\n"
+"4:	.long	2b\n"
+"	.word	0x23\n"
+"	.popsection\n");
+
+FIXTURE(i386) {
+	char *stack;
+};
+
+FIXTURE_VARIANT(i386) {
+	enum trampfd_mode mode;
+	uint32_t nr;
+};
+
+FIXTURE_VARIANT_ADD(i386, data_smallest) { TRAMPFD_MODE_DATA, 1 };
+FIXTURE_VARIANT_ADD(i386, data_largest) { TRAMPFD_MODE_DATA, TRAMPFD_NR_MAX };
+FIXTURE_VARIANT_ADD(i386, slot_largest) { TRAMPFD_MODE_SLOT, TRAMPFD_NR_MAX };
+FIXTURE_VARIANT_ADD(i386, push_largest) { TRAMPFD_MODE_PUSH, TRAMPFD_NR_MAX };
+
+FIXTURE_SETUP(i386)
+{
+	self->stack = low_memory(65536);
+	ASSERT_NE(MAP_FAILED, self->stack);
+}
+
+FIXTURE_TEARDOWN(i386)
+{
+	munmap(self->stack, 65536);
+}
+
+TEST_F(i386, trampolines_run_in_a_64_bit_process)
+{
+	struct instance in = { .args = {
+		.abi = TRAMPFD_ABI_I386, .mode = variant->mode, .nr = variant->nr,
+	} };
+	unsigned int (*run32)(void *fn, void *stack) = (void *)call32;
+	uintptr_t target = (uintptr_t)target32;
+	uint32_t i, wrong = 0;
+
+	if (variant->mode == TRAMPFD_MODE_PUSH)
+		target = (uintptr_t)target32_push;
+
+	in.fd = trampfd_create(&in.args, sizeof(in.args));
+	if (in.fd < 0 && errno == EOPNOTSUPP)
+		SKIP(return, "no i386 on this kernel");
+	ASSERT_GE(in.fd, 0);
+	ASSERT_EQ(0, instance_map(&in, MAP_32BIT));
+
+	for (i = 0; i < in.args.nr; i++) {
+		struct trampfd_slot32 *slot = (void *)instance_slot(&in, i);
+		uint32_t want = (uintptr_t)slot;
+
+		slot->data = 0x9e3779b9 * (i + 1);
+		slot->code = target;
+		if (variant->mode == TRAMPFD_MODE_DATA)
+			want = slot->data;
+		wrong += run32(instance_trampoline(&in, i),
+			       self->stack + 65536 - 64) != want;
+	}
+	EXPECT_EQ(0, wrong);
+	instance_close(&in);
+}
+
+#elif defined(__i386__)
+
+TEST(x86_64_trampolines_exist_on_64_bit_kernels_alone)
+{
+	struct trampfd_create_args args = { .abi = TRAMPFD_ABI_X86_64, .nr = 1 };
+	int fd = trampfd_create(&args, sizeof(args));
+	struct utsname name;
+
+	ASSERT_EQ(0, uname(&name));
+	if (!strcmp(name.machine, "x86_64")) {
+		ASSERT_GE(fd, 0);
+		EXPECT_EQ(16, args.table_stride);
+	} else {
+		EXPECT_EQ(-1, fd);
+		EXPECT_EQ(EOPNOTSUPP, errno);
+	}
+}
+
+#else
+
+TEST(x86)
+{
+	SKIP(return, "%s is not of x86", abi_name);
+}
+
+#endif
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-2.0
+# Builds, boots and tests the series; the work is done by the scripts in harness/.
+
+ARCH ?= x86_64
+SHELL := /bin/bash
+.NOTPARALLEL:
+.PHONY: help run vm kernel selftests headers check check-all figures tree packages clean
+
+help: ## print this
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
+	@echo "ARCH=x86_64 or i386; everything made lies in build/"
+
+run: kernel ## build everything and show it at work
+	@ARCH='$(ARCH)' harness/demo.sh
+
+# A make whose recipe fails ends with 2 and names the status in its message;
+# harness/vm.sh by itself ends with the program's.
+vm: kernel ## run a static program in a guest: RUN='PROGRAM ARGS'; none: a shell
+	@harness/vm.sh $(ARCH) $(RUN)
+
+kernel: tree ## build the kernel
+	@set -e; for arch in $(ARCH); do harness/kernel.sh $$arch; done
+
+selftests: tree ## build the selftests
+	@set -e; for arch in $(ARCH); do harness/selftests.sh $$arch; done
+
+headers: tree ## install the user space headers (INSTALL_HDR_PATH=)
+	@set -e; for arch in $(ARCH); do harness/headers.sh $$arch; done
+
+check: ## check everything, or only ARCH=
+	@harness/check.sh $(check_archs)
+
+check-all: ## check, and a kernel without trampfd
+	@harness/check.sh --all $(check_archs)
+
+figures: kernel ## measure
+	@ARCH='$(ARCH)' harness/figures.sh
+
+tree: packages ## lay the series over Debian's kernel source
+	@harness/tree.sh
+
+packages: ## install the Debian packages that are missing
+	@harness/packages.sh
+
+clean: ## remove what was made, but not the compiler's cache
+	@[ ! -L build ] || rm -rf "$$(readlink build)" build
+
+# All architectures unless one is asked for.
+check_archs = $(if $(filter file,$(origin ARCH)),,$(ARCH))

@@ -1,0 +1,196 @@
+#!/bin/bash
+# Every check, the quick ones first; the last line counts them. One that fails
+# does not stop the others.
+#   check.sh [--all] ARCH...
+# shellcheck source=harness/env.sh
+. "$(dirname "$0")/env.sh"
+# shellcheck source=harness/arch.sh
+. "$ROOT/harness/arch.sh"
+
+passed=0 failed=0 skipped=0
+export PROGRESS_FD=9 # builds show how far they are, whatever becomes of their log
+exec 9>&2
+
+log_of() { echo "$LOG/check-$(printf %s "$1" | tr -cs 'A-Za-z0-9_\n' -)"; }
+
+# In a subshell that stops at the first failure, which one in a condition would not.
+run_logged() { # LOG COMMAND...
+	local log=$1 status
+	shift
+	set +e
+	(set -e; "$@") >"$log" 2>&1 </dev/null
+	status=$?
+	set -e
+	return $status
+}
+
+step() { # NAME COMMAND...
+	local name=$1 log start=$SECONDS
+	log=$(log_of "$name").log
+	shift
+	if run_logged "$log" "$@"; then
+		passed=$((passed + 1))
+		echo "ok      $name  $(elapsed "$start")"
+	else
+		failed=$((failed + 1))
+		echo "FAILED  $name  $(elapsed "$start")  (log: $log)"
+		tail -n 15 "$log" | sed 's/^/        /'
+	fi
+}
+
+count() { grep -acE "$1" "$2" || :; }
+
+# Counts the test lines of a guest's output; a guest that fails in any way that
+# these do not show is one failure more.
+guest_tap() { # NAME INDENT ARCH PROGRAM...
+	local name=$1 in=$2 log good bad skips want status=0 why='' start=$SECONDS
+	log=$(log_of "$name")
+	shift 2
+	CONSOLE=$log.console "$ROOT/harness/vm.sh" "$@" >"$log.tap" 2>"$log.log" </dev/null || status=$?
+	bad=$(count "^${in}not ok " "$log.tap")
+	skips=$(count "^${in}ok .*# SKIP|^${in}1\.\.0 # SKIP" "$log.tap")
+	good=$(($(count "^${in}ok " "$log.tap") - $(count "^${in}ok .*# SKIP" "$log.tap")))
+	want=$(sed -n "s/^${in}1\.\.\([0-9]*\).*/\1/p" "$log.tap" | paste -sd+ | bc)
+
+	if [ -z "$want" ]; then
+		why="no plan in its output"
+	elif [ "$want" != 0 ] && [ "$want" != $((good + bad + skips)) ]; then
+		why="$want tests planned, $((good + bad + skips)) told"
+	elif [ "$status" -ge 120 ]; then
+		why=$(grep '^vm: ' "$log.log" | tail -n 1)
+	elif [ "$status" != 0 ] && [ "$bad" = 0 ] && { [ "$status" != 4 ] || [ "$skips" = 0 ]; }; then
+		why="exit status $status" # 4 is kselftest's word for skipped
+	fi
+	passed=$((passed + good)) skipped=$((skipped + skips)) failed=$((failed + bad))
+	if [ -z "$why" ] && [ "$bad" = 0 ]; then
+		echo "ok      $name: $good passed, $skips skipped  $(elapsed "$start")"
+		return
+	fi
+	echo "FAILED  $name: $good passed, $bad failed, $skips skipped${why:+; $why}  $(elapsed "$start")  (logs: $log.*)"
+	grep -aE "^${in}not ok " "$log.tap" | sed 's/^/        /' || :
+	[ -z "$why" ] || { failed=$((failed + 1)) && tail -n 5 "$log.tap" "$log.log" | sed 's/^/        /'; }
+}
+
+guest_kunit() { # ARCH
+	APPEND=kunit.enable=1 guest_tap "KUnit on $1" '    ' "$1" busybox sh -c 'cat /sys/kernel/debug/kunit/*/results'
+}
+
+# Our files of the kernel tree, relative to it.
+ours() { # REGEX
+	comm -23 <(sort "$WORK/overlaid") <(cd "$WORK/pristine" && find . -type f | cut -c3- | sort) | grep -E "$1" || :
+}
+
+lint_scripts() { cd "$ROOT" && shellcheck -x harness/*.sh .ci/run; }
+
+# checkpatch does the kernel's C; the rest of the words are here.
+lint_spelling() {
+	cd "$ROOT"
+	find . -type f ! -path './.git/*' ! -path './build/*' -print0 | xargs -0 codespell -L iput # a function of the kernel
+}
+
+lint_style() {
+	cd "$TREE"
+	mapfile -t files < <(ours .)
+	perl scripts/checkpatch.pl --strict --file "${files[@]}"
+	perl scripts/checkpatch.pl --strict --ignore ENOSYS --file "$ROOT"/harness/*.c # enosys.c means it
+}
+
+lint_docs() {
+	cd "$TREE"
+	mapfile -t files < <(ours '^(arch|fs|include|kernel|mm|samples)/.*\.[ch]$')
+	perl scripts/kernel-doc -none -Werror "${files[@]}"
+}
+
+# Twice, for the include guard, and with nothing but the kernel's headers.
+header_stands_alone() { # ABI
+	local include
+	abi_facts "$1"
+	include=$("$ROOT/harness/headers.sh" "$1")
+	set -- -Wall -Wextra -Werror -fsyntax-only -nostdinc -isystem "$include" -include linux/trampfd.h -include linux/trampfd.h
+	$abi_cc -std=c90 "$@" -x c /dev/null
+	$abi_cxx -std=c++98 "$@" -x c++ /dev/null
+}
+
+run_selftests() { # ARCH ABI
+	local test dir=$WORK/selftests/$2
+	for test in $(<"$dir/tests"); do
+		FILES="$(find "$dir" -maxdepth 1 -type f -executable ! -name "$test" -printf '%p ')${FILES:-}" \
+			guest_tap "$test, $2 on $1" '' "$1" "$dir/$test"
+	done
+}
+
+answers_enosys() { # ARCH ABI
+	local include program=$WORK/selftests/enosys-$2
+	abi_facts "$2"
+	include=$("$ROOT/harness/headers.sh" "$2")
+	$abi_cc -static -O2 -isystem "$include" -o "$program" "$ROOT/harness/enosys.c"
+	KERNEL=$1-without-trampfd "$ROOT/harness/vm.sh" "$1" "$program"
+}
+
+readme_program_runs() {
+	local program=$WORK/samples/smallest include
+	mkdir -p "$WORK/samples"
+	include=$("$ROOT/harness/headers.sh" x86_64)
+	abi_facts x86_64
+	# shellcheck disable=SC2016 # the ` are of the text
+	sed -n '/^```c$/,/^```$/{/^```/d;p}' "$ROOT/README.md" |
+		$abi_cc -static -O2 -Wall -Wextra -Werror -isystem "$include" -x c -o "$program" -
+	[ "$("$ROOT/harness/vm.sh" x86_64 "$program" | tee /dev/stderr)" = "3 2 1" ]
+}
+
+all=
+if [ "${1:-}" = --all ]; then all=all && shift; fi
+# shellcheck disable=SC2086 # words
+[ $# != 0 ] || set -- $ARCHES
+for arch; do arch_facts "$arch"; done
+all_abis=$(for arch; do arch_facts "$arch" && echo "$abis"; done | xargs -n1 | sort -u)
+open_work
+
+step "packages" "$ROOT/harness/packages.sh"
+for promise in missing_package_is_named missing_network_is_named; do
+	step "${promise//_/ }" "$ROOT/harness/test-harness.sh" $promise
+done
+step "tree" "$ROOT/harness/tree.sh"
+for promise in second_overlay_changes_nothing overlay_follows_the_checkout bad_hunk_is_refused full_disk_is_named; do
+	step "${promise//_/ }" "$ROOT/harness/test-harness.sh" $promise
+done
+step "unfit program is refused" "$ROOT/harness/test-harness.sh" unfit_program_is_refused
+step "scripts (shellcheck)" lint_scripts
+step "spelling (codespell)" lint_spelling
+step "style (checkpatch)" lint_style
+step "comments (kernel-doc)" lint_docs
+for abi in $all_abis; do
+	step "uapi header alone, $abi" header_stands_alone "$abi"
+	step "selftests for $abi" "$ROOT/harness/selftests.sh" "$abi"
+done
+for arch; do
+	step "kernel $arch" "$ROOT/harness/kernel.sh" "$arch"
+	step "no warnings in our objects, $arch" "$ROOT/harness/kernel.sh" --lint "$arch"
+	step "second build builds nothing, $arch" "$ROOT/harness/test-harness.sh" second_build_builds_nothing "$arch"
+	for promise in status_is_the_programs output_is_exact input_is_exact panic_is_reported oops_is_reported \
+		warning_is_reported hang_is_reported lost_status_is_reported; do
+		step "guest: ${promise//_/ }, $arch" "$ROOT/harness/test-harness.sh" $promise "$arch"
+	done
+	guest_kunit "$arch"
+	arch_facts "$arch"
+	for abi in $abis; do run_selftests "$arch" "$abi"; done
+done
+case " $* " in *" x86_64 "*)
+	step "guest: i386 program runs on x86_64" "$ROOT/harness/test-harness.sh" i386_program_runs_on_x86_64
+	step "smallest program of the README" readme_program_runs ;;
+esac
+for arch; do
+	ARCH=$arch step "demonstration on $arch" "$ROOT/harness/demo.sh" --check
+done
+if [ -n "$all" ]; then
+	for arch; do
+		step "kernel $arch without trampfd" "$ROOT/harness/kernel.sh" "$arch" without-trampfd
+		arch_facts "$arch"
+		for abi in $abis; do
+			step "kernel without trampfd answers ENOSYS, $abi on $arch" answers_enosys "$arch" "$abi"
+		done
+	done
+fi
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ $failed = 0 ] && [ $passed != 0 ]

@@ -1,0 +1,85 @@
+# shellcheck shell=bash
+# Sourced by every script of the harness: where things are, and how to say things.
+#
+# Everything that is made lies outside the checkout, below $CACHE:
+#   ccache/              compiled objects, shared by all checkouts
+#   busybox/<debarch>/   a static busybox for each guest architecture
+#   checkouts/<name>/    $WORK, this checkout's own:
+#     origin             the checkout that it belongs to
+#     linux/ pristine/   the overlaid kernel tree; the originals of the files patched there
+#     <arch>/            a kernel's build directory (O=)
+#     headers/<abi>/ selftests/<abi>/ log/
+
+set -eu -o pipefail
+export LC_ALL=C
+
+ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+CACHE=${TRAMPFD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/trampfd}
+WORK=$CACHE/checkouts/$(basename "$ROOT" | tr -c 'A-Za-z0-9._\n-' _)-$(printf %s "$ROOT" | sha256sum | cut -c1-8)
+# shellcheck disable=SC2034 # for the scripts that source this
+TREE=$WORK/linux
+LOG=$WORK/log
+
+# The variables of a calling make are for the harness's Makefile: the kernel's
+# would take ARCH=, and a job server that is not there, for its own.
+unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
+export -n ARCH RUN O CC
+
+# Hits must not depend on where the checkout or the cache is.
+export CCACHE_DIR=$CACHE/ccache CCACHE_BASEDIR=$WORK CCACHE_NOHASHDIR=1
+export CCACHE_SLOPPINESS=time_macros CCACHE_MAXSIZE=2G
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "error: $*"; exit 1; }
+
+case $CACHE in
+*[[:space:]:]*) die "the kernel cannot be built below '$CACHE' (space or colon): set TRAMPFD_CACHE to another directory" ;;
+esac
+
+# Gives this checkout its work directory, and removes those of checkouts that are gone.
+open_work() {
+	local origin
+	mkdir -p "$LOG"
+	printf '%s\n' "$ROOT" >"$WORK/origin"
+	ln -sfn "$WORK" "$ROOT/build"
+	for origin in "$CACHE"/checkouts/*/origin; do
+		[ ! -d "$(cat "$origin")" ] || continue
+		say "removing ${origin%/origin}: its checkout $(cat "$origin") is gone"
+		rm -rf "${origin%/origin}"
+	done
+}
+
+# Two builds in one directory would spoil each other: the second waits.
+lock() { # DIRECTORY
+	exec 8>"$1.lock"
+	flock -n 8 || { say "waiting for another build in $1 ..." && flock 8; }
+}
+
+elapsed() { # SECONDS at the start
+	local s=$((SECONDS - $1))
+	if [ $s -lt 60 ]; then echo "${s}s"; else echo "$((s / 60))m$((s % 60))s"; fi
+}
+
+# Runs a command with its output in LOG and shows how far it is (on PROGRESS_FD,
+# default standard error); PATTERN tells the lines of the log that count, TOTAL
+# about how many there will be, if known.
+progress() { # LABEL LOG PATTERN TOTAL COMMAND...
+	local label=$1 log=$2 pattern=$3 total=${4:+ of about $4} start=$SECONDS every=20 end='\n' fd=${PROGRESS_FD:-2} job status=0
+	shift 4
+	if [ -t "$fd" ]; then every=1 end='  \r'; fi
+	set -m # a process group of its own, to be stopped whole
+	"$@" >"$log" 2>&1 </dev/null &
+	job=$!
+	set +m
+	# Waiting lets make remove its half-written targets.
+	trap 'kill -- -$job 2>/dev/null || :; wait $job || :; say "$label: interrupted"; exit 130' INT TERM HUP
+	while kill -0 $job 2>/dev/null; do
+		sleep 1
+		[ $(((SECONDS - start) % every)) != 0 ] || [ $SECONDS = "$start" ] || ! kill -0 $job 2>/dev/null ||
+			printf "%s: %s%s objects, %s$end" "$label" "$(grep -c "$pattern" "$log")" "$total" "$(elapsed $start)" >&"$fd"
+	done
+	wait $job || status=$?
+	trap - INT TERM HUP
+	[ ! -t "$fd" ] || printf '\r\033[K' >&"$fd"
+	return $status
+}

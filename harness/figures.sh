@@ -1,0 +1,33 @@
+#!/bin/bash
+# Measures what the README states: lines, size of the objects, and what
+# trampolines cost in memory and mappings (harness/figures.c, in a guest).
+#   figures.sh    ARCH says on which kernel, default x86_64
+# shellcheck source=harness/env.sh
+. "$(dirname "$0")/env.sh"
+# shellcheck source=harness/arch.sh
+. "$ROOT/harness/arch.sh"
+
+# Lines with code on them: what the compiler's preprocessor leaves of a file.
+code_lines() { # FILE
+	gcc -fpreprocessed -dD -E -P "$1" 2>/dev/null | grep -c .
+}
+
+arch=${ARCH:-x86_64}
+arch_facts "$arch"
+abi_facts "${abis%% *}"
+open_work
+
+cd "$ROOT"
+echo "Lines: all, and with code alone"
+for file in fs/trampfd/*.c "arch/$srcarch/kernel/trampfd.c" include/linux/trampfd.h; do
+	printf '%9s %5s  %s\n' "$(wc -l <"$file")" "$(code_lines "$file")" "$file"
+done
+echo "Size of the objects, $arch"
+(cd "$WORK/$arch" && size -t fs/trampfd/*.o "arch/$srcarch/kernel/trampfd.o" | grep -v built-in)
+
+program=$WORK/samples/figures-$arch
+mkdir -p "$WORK/samples"
+include=$("$ROOT/harness/headers.sh" "${abis%% *}")
+$abi_cc -static -O2 -Wall -isystem "$include" -o "$program" "$ROOT/harness/figures.c"
+echo "Cost, in a guest of $arch"
+MEM=2G "$ROOT/harness/vm.sh" "$arch" "$program"

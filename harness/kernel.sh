@@ -1,0 +1,99 @@
+#!/bin/bash
+# Builds the kernel of an architecture in $WORK/<ARCH>, or in $WORK/<ARCH>-<VARIANT>
+# with harness/config/<VARIANT>.config over the other fragments.
+#   kernel.sh ARCH [VARIANT]            the kernel
+#   kernel.sh --lint ARCH               only our objects, with the compiler's and
+#                                       sparse's extra warnings, in $WORK/<ARCH>-lint
+# shellcheck source=harness/env.sh
+. "$(dirname "$0")/env.sh"
+# shellcheck source=harness/arch.sh
+. "$ROOT/harness/arch.sh"
+
+lint=
+if [ "$1" = --lint ]; then lint=lint && shift; fi
+arch=$1 variant=${2:-$lint}
+name=$arch${variant:+-$variant}
+out=$WORK/$name
+log=$LOG/kernel-$name.log
+arch_facts "$arch"
+
+# What does not depend on who builds where and when gives a compiler cache its hits.
+kmake() {
+	make -C "$TREE" O="$out" ARCH="$arch" CROSS_COMPILE="$cross" CC="ccache ${cross}gcc" LOCALVERSION= \
+		KBUILD_BUILD_TIMESTAMP=1970-01-01 KBUILD_BUILD_VERSION=1 KBUILD_BUILD_USER=trampfd KBUILD_BUILD_HOST=trampfd \
+		-j"$(nproc)" "$@"
+}
+
+# What we ask for, the last word last.
+fragments() {
+	local file
+	for file in "$ROOT/harness/config/common.config" "$ROOT/harness/config/$arch.config" \
+		"$TREE/tools/testing/selftests/trampfd/config" "$ROOT/harness/config/$variant.config"; do
+		[ ! -f "$file" ] || echo "$file"
+	done
+}
+
+# What we ask for and the configuration has not.
+unmet() {
+	# shellcheck disable=SC2016 # the $ are awk's
+	fragments | xargs awk '
+		/^# CONFIG_.* is not set$/ { name = $2; value = "n" }
+		/^CONFIG_/ { name = $0; sub(/=.*/, "", name); value = substr($0, length(name) + 2) }
+		!/^(# )?CONFIG_/ { next }
+		FILENAME == ARGV[1] { has[name] = value; next }
+		{ asked[name] = value }
+		END { for (name in asked) { got = name in has ? has[name] : "n"
+			if (got != asked[name]) print "  " name "=" asked[name] " is asked for, the kernel has " got } }' "$out/.config"
+}
+
+# Over tinyconfig. merge_config.sh's own make knows no CC=: it merges only (-m).
+make_config() {
+	fragments | (cd "$out" && KCONFIG_CONFIG=.requested xargs "$TREE/scripts/kconfig/merge_config.sh" -m \
+		"$TREE/kernel/configs/tiny.config" "$TREE/arch/$srcarch/configs/tiny.config") &&
+		kmake KCONFIG_ALLCONFIG="$out/.requested" allnoconfig
+}
+
+# Our fragments and Kconfig files decide; only when they change is the
+# configuration made anew.
+configure() {
+	local key left
+	key=$(fragments | xargs cat | sha256sum; cd "$TREE"; { grep Kconfig "$WORK/overlaid" || :; } | xargs -r sha256sum)
+	[ "$(cat "$out/.fragments" 2>/dev/null)" != "$key" ] || return 0
+	say "configuring the kernel $name ..."
+	rm -f "$out/.fragments"
+	make_config >"$log" 2>&1 || die "cannot configure the kernel $name: $(tail -n 3 "$log") (log: $log)"
+	left=$(unmet)
+	[ -z "$left" ] || die "the configuration of $name is not what the fragments ask for (a dependency is missing? see $out/.config):
+$left"
+	echo "$key" >"$out/.fragments"
+}
+
+failed() {
+	grep -nE '(error|Error|undefined reference|\*\*\*)' "$log" | head -n 20 >&2 || :
+	die "kernel $name failed after $(elapsed "$start") (log: $log)"
+}
+
+build() {
+	local start=$SECONDS total=
+	[ -e "$out/$image" ] || total=$objects
+	progress "kernel $name" "$log" '^  \(CC\|AS\) ' "$total" kmake "${image##*/}" || failed
+	say "kernel $name: $(grep -c '^  \(CC\|AS\) ' "$log") objects, $(elapsed "$start"), image $(($(stat -c %s "$out/$image") / 1024)) KiB"
+}
+
+# Another directory than the kernel's, which would else be compiled again with
+# the other flags, and yet again with its own.
+warnings() {
+	local ours
+	cd "$TREE"
+	mapfile -t ours < <(grep -E "^(arch/$srcarch/|[^a]).*\.[ch]$" "$WORK/overlaid" | grep -vE '^(tools|samples|Documentation)/')
+	mapfile -t objects < <(printf '%s\n' "${ours[@]}" | sed -n 's/c$/o/p')
+	(cd "$out" && rm -f "${objects[@]}")
+	kmake W=1 C=2 "${objects[@]}" >"$log" 2>&1 || failed
+	! printf '%s\n' "${ours[@]}" | grep -F -f - "$log" | grep -vE '^  [A-Z]' || die "warnings in our files (log: $log)"
+}
+
+open_work
+mkdir -p "$out"
+lock "$out"
+configure
+if [ -n "$lint" ]; then warnings; else build; fi

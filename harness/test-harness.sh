@@ -1,0 +1,137 @@
+#!/bin/bash
+# The harness's promises about itself, each a function that fails if the
+# promise is not kept.
+#   test-harness.sh PROMISE [ARCH]
+# shellcheck source=harness/env.sh
+. "$(dirname "$0")/env.sh"
+
+vm() { TIMEOUT=${TIMEOUT:-60} CONSOLE=$scratch/console "$ROOT/harness/vm.sh" "$@" </dev/null; }
+
+# Runs a command that must end with CODE and say REGEX.
+expect() { # CODE REGEX COMMAND...
+	local code=$1 regex=$2 status=0
+	shift 2
+	"$@" >"$scratch/said" 2>&1 || status=$?
+	cat "$scratch/said"
+	[ "$status" = "$code" ] || die "ended with $status, not $code: $*"
+	[ -z "$regex" ] || grep -qE "$regex" "$scratch/said" || die "did not say '$regex': $*"
+}
+
+status_is_the_programs() {
+	expect 0 '' vm "$arch" busybox true
+	expect 42 '' vm "$arch" busybox sh -c 'exit 42'
+	expect 139 'killed by signal 11 .SIGSEGV' vm "$arch" busybox sh -c 'kill -SEGV $$'
+}
+
+output_is_exact() {
+	head -c 1000000 /dev/urandom >"$scratch/noise"
+	FILES=$scratch/noise:in/noise vm "$arch" busybox cat /in/noise >"$scratch/heard"
+	cmp "$scratch/noise" "$scratch/heard"
+}
+
+input_is_exact() {
+	head -c 300000 /dev/urandom >"$scratch/noise"
+	CONSOLE=$scratch/console "$ROOT/harness/vm.sh" "$arch" busybox cat <"$scratch/noise" >"$scratch/heard"
+	cmp "$scratch/noise" "$scratch/heard"
+}
+
+i386_program_runs_on_x86_64() {
+	expect 0 '^four$' vm x86_64 "$("$ROOT/harness/busybox.sh" i386)" echo four
+}
+
+unfit_program_is_refused() {
+	expect 125 'no such file' vm "$arch" /nothing
+	expect 125 'linked dynamically' vm x86_64 /bin/ls
+	expect 125 'kernel runs: i386' vm i386 "$("$ROOT/harness/busybox.sh" amd64)" true
+}
+
+panic_is_reported() { expect 121 'panicked: .*sysrq' vm "$arch" busybox sh -c 'echo c >/proc/sysrq-trigger'; }
+oops_is_reported() { expect 122 'oopsed: .*BUG: ' vm "$arch" busybox sh -c 'echo "BUG: a test" >/dev/kmsg'; }
+warning_is_reported() { expect 123 'complained: .*WARNING: ' vm "$arch" busybox sh -c 'echo "WARNING: a test" >/dev/kmsg'; }
+hang_is_reported() { TIMEOUT=5 expect 120 'time-out' vm "$arch" busybox sleep 1000; }
+lost_status_is_reported() { expect 124 'without a status' vm "$arch" busybox reboot -f; }
+
+second_build_builds_nothing() {
+	"$ROOT/harness/tree.sh"
+	"$ROOT/harness/kernel.sh" "$arch"
+	! grep -E '^  (CC|AS|AR|LD|UPD) ' "$LOG/kernel-$arch.log"
+}
+
+# A copy of this checkout with a cache and a tree (of links) of its own.
+copy_checkout() {
+	local work
+	mkdir "$scratch/copy"
+	(cd "$ROOT" && tar -c --exclude=./.git --exclude=./build .) | tar -x -C "$scratch/copy"
+	export TRAMPFD_CACHE=$scratch/cache
+	work=$(bash -c '. "$0/harness/env.sh"; echo "$WORK"' "$scratch/copy")
+	mkdir -p "$work"
+	cp -al "$TREE" "$work/linux"
+	cp -a "$WORK/pristine" "$WORK/overlaid" "$work/"
+	tree=$work/linux
+	touch "$scratch/then"
+	sleep 0.1
+}
+
+changed() { find "$tree" -newer "$scratch/then" -type f -printf '%P\n'; }
+
+second_overlay_changes_nothing() {
+	copy_checkout
+	"$scratch/copy/harness/tree.sh"
+	[ -z "$(changed)" ] || die "changed: $(changed)"
+}
+
+overlay_follows_the_checkout() {
+	copy_checkout
+	echo "# a test" >"$scratch/copy/fs/harness-test"
+	"$scratch/copy/harness/tree.sh"
+	[ "$(changed)" = fs/harness-test ] || die "changed: $(changed)"
+	rm "$scratch/copy/fs/harness-test"
+	"$scratch/copy/harness/tree.sh"
+	[ ! -e "$tree/fs/harness-test" ] || die "a file that left the checkout stayed in the tree"
+}
+
+bad_hunk_is_refused() {
+	copy_checkout
+	printf '%s\n' '--- a/fs/open.c' '+++ b/fs/open.c' '@@ -1,1 +1,1 @@' '-no such line' '+another' >"$scratch/copy/series/hunks/zz-bad.patch"
+	expect 1 'zz-bad.patch does not apply to linux-source' "$scratch/copy/harness/tree.sh"
+	[ -z "$(changed)" ] || die "changed: $(changed)"
+}
+
+# A stand-in for a command that the harness calls.
+stand_in() { # COMMAND SCRIPT
+	mkdir -p "$scratch/bin"
+	printf '#!/bin/sh\n%s\n' "$2" >"$scratch/bin/$1"
+	chmod +x "$scratch/bin/$1"
+}
+
+full_disk_is_named() {
+	copy_checkout
+	rm -rf "$tree"
+	stand_in df 'echo Avail; echo 3G'
+	PATH=$scratch/bin:$PATH expect 1 'has 3 GiB free and [0-9]+ are needed' "$scratch/copy/harness/tree.sh"
+	[ ! -e "$tree" ] || die "unpacked all the same"
+}
+
+missing_network_is_named() {
+	# shellcheck disable=SC2016 # the stand-in's own $4, the package
+	stand_in dpkg-query '[ "$4" != ccache ] && echo installed'
+	stand_in id 'echo 0'
+	stand_in apt-get 'echo "E: Temporary failure resolving a name" >&2; exit 100'
+	PATH=$scratch/bin:$PATH expect 1 'could not install: ccache' "$ROOT/harness/packages.sh"
+	grep -q 'Temporary failure' "$scratch/said" || die "did not pass on what apt said"
+	grep -q 'No network:' "$scratch/said" || die "did not name the cure"
+}
+
+missing_package_is_named() {
+	# shellcheck disable=SC2016 # the stand-in's own $4, the package
+	stand_in dpkg-query '[ "$4" != ccache ] && echo installed'
+	stand_in id 'echo 1000'
+	PATH=$scratch/bin:$PATH expect 1 'only root can install.*' "$ROOT/harness/packages.sh"
+	grep -qE 'recommends ccache$' "$scratch/said" || die "did not name ccache alone"
+}
+
+open_work
+arch=${2:-x86_64}
+scratch=$(mktemp -d "$WORK/selftest.XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+"$1"

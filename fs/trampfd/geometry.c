@@ -58,9 +58,13 @@ int trampfd_resolve(struct trampfd_create_args *args)
 	if (!mode->code_stride)
 		return -EOPNOTSUPP;
 
-	err = resolve_reg(&args->data_reg, mode->data_regs, mode->data_reg) ?:
-	      resolve_reg(&args->scratch_reg, mode->scratch_regs,
-			  mode->scratch_reg);
+	err = resolve_reg(&args->data_reg, mode->data_regs, mode->data_reg);
+	if (err)
+		return err;
+	/* Who asked for the one default as data register gets the other. */
+	err = resolve_reg(&args->scratch_reg, mode->scratch_regs,
+			  args->data_reg == TRAMPFD_REG(mode->scratch_reg) ?
+			  mode->data_reg : mode->scratch_reg);
 	if (err)
 		return err;
 	if (args->data_reg == args->scratch_reg)

@@ -78,9 +78,16 @@ static struct trampfd_create_args trampfd_geometry(struct address_space *mapping
 }
 
 /*
- * Generate the pages of a folio.  No flush of the instruction cache is needed
- * beyond what every executable page of the page cache gets: a new folio is not
- * yet known to be clean (PG_dcache_clean), so mapping it makes it so.
+ * Generate the pages of a folio.
+ *
+ * Where instruction caches do not see what data caches hold (arm64, arm), the
+ * two are brought together as for every file that is executed, when a page of
+ * it is mapped: set_ptes(), or update_mmu_cache_range(), cleans a folio that is
+ * not known to be clean (PG_dcache_clean) before it can be executed.  A folio is
+ * new when it comes here, with that flag clear, also where the same code is
+ * generated again after reclaim, and it is never written to again; a copy made
+ * by migration is another new folio.  flush_dcache_folio() tells the architecture
+ * that the kernel wrote to it (Documentation/core-api/cachetlb.rst).
  */
 static int trampfd_read_folio(struct file *file, struct folio *folio)
 {
@@ -126,17 +133,21 @@ static struct inode *trampfd_get_code(const struct trampfd_create_args *geometry
 
 /*
  * Code is never writable, by no later mprotect() either, nor by FOLL_FORCE,
- * which writes to private mappings that could become writable.
+ * which writes to private mappings that could become writable.  It is guarded
+ * where the architecture can do that.
  *
  * A shared mapping of what nobody can write is a private one.  Saying so
  * (VM_MAYSHARE) keeps mmap() from merging a new shared mapping into this one,
  * which it would do without asking trampfd_mmap() whether the range is code.
  */
-static int trampfd_mmap_code(struct file *file, struct vm_area_struct *vma)
+static int trampfd_mmap_code(struct file *file, struct vm_area_struct *vma,
+			     const struct trampfd_abi_desc *abi)
 {
 	if (vma->vm_flags & VM_WRITE)
 		return -EACCES;
 	vm_flags_clear(vma, VM_MAYWRITE | VM_MAYSHARE);
+	if (abi->code_vm_flags)
+		vm_flags_set(vma, abi->code_vm_flags());
 	return generic_file_mmap(file, vma);
 }
 
@@ -170,7 +181,7 @@ static int trampfd_mmap(struct file *file, struct vm_area_struct *vma)
 		return -EINVAL;
 	if (start >= geometry.table_offset)
 		return trampfd_mmap_table(vma);
-	return trampfd_mmap_code(file, vma);
+	return trampfd_mmap_code(file, vma, arch_trampfd_abi(geometry.abi));
 }
 
 static void trampfd_show_fdinfo(struct seq_file *m, struct file *file)

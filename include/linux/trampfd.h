@@ -48,6 +48,9 @@ struct trampfd_mode_desc {
  *	are DWARF numbers (@scratch is undefined where the mode uses none),
  *	@disp is the distance in bytes from the trampoline to its slot.  Pure:
  *	the bytes follow from the arguments alone.
+ * @code_vm_flags: Optional; what a mapping of the code gets in its vm_flags on
+ *	this machine without being asked for, such as a guard against jumps to
+ *	what is no landing pad.
  */
 struct trampfd_abi_desc {
 	const char *name;
@@ -55,7 +58,11 @@ struct trampfd_abi_desc {
 	u32 (*table_offset)(u32 code_size, u32 table_size);
 	void (*emit)(void *code, enum trampfd_mode mode, unsigned int data,
 		     unsigned int scratch, u32 disp);
+	unsigned long (*code_vm_flags)(void);
 };
+
+/* AArch32, which arm and arm64 have in common */
+extern const struct trampfd_abi_desc trampfd_arm;
 
 /**
  * arch_trampfd_abi() - find an ABI

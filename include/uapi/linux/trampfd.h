@@ -48,12 +48,16 @@
  *
  * @TRAMPFD_ABI_CALLER: The ABI of the system call itself: %TRAMPFD_ABI_I386
  *	for one made through the i386 entry, even by a 64-bit process;
- *	%TRAMPFD_ABI_X86_64 for one of x86_64 and of x32.
+ *	%TRAMPFD_ABI_X86_64 for one of x86_64 and of x32; %TRAMPFD_ABI_ARM64
+ *	and %TRAMPFD_ABI_ARM for one of a 64-bit and of a 32-bit task.
  * @TRAMPFD_ABI_X86_64: 64-bit code of x86, which x32 is too; slots are
  *	&struct trampfd_slot64.
  * @TRAMPFD_ABI_I386: 32-bit code of x86; slots are &struct trampfd_slot32.
  * @TRAMPFD_ABI_ARM64: AArch64 code; slots are &struct trampfd_slot64.
- * @TRAMPFD_ABI_ARM: AArch32 code; slots are &struct trampfd_slot32.
+ * @TRAMPFD_ABI_ARM: A32 code, which caller and target in T32 (Thumb) state can
+ *	use as well as those in A32 state: bit 0 of slot.code says which state
+ *	the target is in, as everywhere.  Slots are &struct trampfd_slot32; in
+ *	mode SLOT, as many bytes behind each are the user's.
  *
  * An ABI that the running kernel has no trampolines for is refused with
  * EOPNOTSUPP.
@@ -70,8 +74,7 @@ enum trampfd_abi {
  * enum trampfd_mode - what a trampoline does before it jumps to slot.code
  *
  * @TRAMPFD_MODE_DATA: data register = slot.data.
- * @TRAMPFD_MODE_SLOT: data register = address of the slot.  Needs no scratch
- *	register on x86.
+ * @TRAMPFD_MODE_SLOT: data register = address of the slot.
  * @TRAMPFD_MODE_PUSH: push the data register, then as %TRAMPFD_MODE_SLOT.  For
  *	calling conventions that leave no register free (regparm(3)): the
  *	target finds the caller's value of the register on top of the stack,
@@ -93,8 +96,12 @@ enum trampfd_mode {
  * TRAMPFD_REG() - name a register in &struct trampfd_create_args
  * @n: The register's DWARF number in the psABI of the chosen ABI.
  *
- * Registers: any general register works as data register, and on i386 as
- * scratch register, except the stack pointer; the two must differ.
+ * Registers: any general register works as data register, except the stack
+ * pointer and, on arm64 and arm, the link register and the program counter.
+ * The scratch register is any of the same on i386, and x16 or x17 on arm64, as a
+ * landing pad lets no other jump arrive.  The two must differ.  The default of
+ * the scratch register is, if that is the data register, the default of the
+ * data register.
  *
  * ======  ====  =======  =======  =============================================
  * ABI     mode  data     scratch  DWARF numbers
@@ -105,10 +112,17 @@ enum trampfd_mode {
  * i386    DATA  ecx      eax      eax 0, ecx 1, edx 2, ebx 3, ebp 5, esi 6,
  *         SLOT  ecx      none     edi 7
  *         PUSH  eax      none
+ * arm64   DATA  x17      x16      x0 to x29: 0 to 29
+ *         SLOT  x17      x16
+ * arm     DATA  r12      none     r0 to r12: 0 to 12
+ *         SLOT  r12      none
  * ======  ====  =======  =======  =============================================
  *
- * r10 and ecx are the static chain registers of their psABIs, which a C
+ * r10, ecx and r12 are the static chain registers of their ABIs, which a C
  * compiler uses for nested functions and for __builtin_call_with_static_chain.
+ * On arm64, whose psABI has none, GCC uses x18, which can be asked for.  x16, x17
+ * and r12 are those that a linker's veneer may change between a call and the
+ * function, and so hold nothing there.
  */
 #define TRAMPFD_REG(n)			((n) + 1)
 
@@ -175,6 +189,10 @@ enum trampfd_mode {
  *   of what can be mapped, up to the end of the table.
  * - write(), ftruncate(), fallocate(), open() through /proc/self/fd: refused.
  * - close(): the mappings stay.
+ *
+ * Where the processor checks landing pads by page (BTI of arm64), the code is
+ * mapped with that guard, asked for (PROT_BTI) or not.  A later mprotect() sets
+ * it as PROT_BTI says, as for any mapping.
  *
  * /proc/PID/fdinfo shows the fields of this structure.  Moving code and table
  * by the same distance (mremap()) keeps the trampolines working.

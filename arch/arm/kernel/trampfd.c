@@ -1,0 +1,15 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * trampfd: which trampolines an arm kernel has: trampfd_a32.c
+ */
+#include <linux/trampfd.h>
+
+const struct trampfd_abi_desc *arch_trampfd_abi(enum trampfd_abi abi)
+{
+	return abi == TRAMPFD_ABI_ARM ? &trampfd_arm : NULL;
+}
+
+enum trampfd_abi arch_trampfd_caller_abi(void)
+{
+	return TRAMPFD_ABI_ARM;
+}

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * trampfd: trampolines of arm, for tasks of arm kernels and for AArch32 tasks of
+ * arm64 kernels, which build this file too.
+ *
+ * They are A32 code.  A caller in T32 state switches to it by itself, as the
+ * address of a trampoline has bit 0 clear (BLX, or BX); the load to pc at the
+ * end switches to the state that bit 0 of slot.code says, from ARMv5T on (Arm
+ * ARM, DDI 0406, "Changing between Thumb state and ARM state").
+ *
+ * pc reads as the instruction's address + 8, and the slot is a power of two
+ * behind its trampoline, which is an immediate value of ADD.  What is reached
+ * with it is 8 bytes behind the start of the slot.
+ *
+ * The distance is the same in each trampoline of an instance: all of them are
+ * the same instructions.  None is a system call, in no instruction set.
+ */
+#include <linux/bits.h>
+#include <linux/log2.h>
+#include <linux/trampfd.h>
+#include <linux/types.h>
+
+#ifdef CONFIG_ARM
+#include <asm/opcodes.h>
+#else
+#include <asm/byteorder.h>
+#define __opcode_to_mem_arm(insn)	((__force u32)cpu_to_le32(insn))
+#endif
+
+/* Encodings: Arm ARM, DDI 0406, "Alphabetical list of instructions", all AL */
+#define A32_ADD_PC(rd, imm12)	(0xe28f0000 | (rd) << 12 | (imm12))
+#define A32_SUB(rd, rn, imm12)	(0xe2400000 | (rn) << 16 | (rd) << 12 | (imm12))
+#define A32_LDR_PC(rn, imm12)	(0xe590f000 | (rn) << 16 | (imm12))
+#define A32_LDMDB(rn, list)	(0xe9100000 | (rn) << 16 | (list))
+/* Undefined in A32 state; in T32 state its first half is. */
+#define A32_UDF			0xe7f0def0
+
+#define A32_PC			15
+
+/* 2^k as an immediate value, 8 bits rotated right by an even number */
+static u32 a32_imm_power_of_2(unsigned int k)
+{
+	return (32 - (k & ~1)) / 2 << 8 | BIT(k & 1);
+}
+
+/*
+ * Emit
+ *	add	data, pc, #disp
+ *	ldmdb	data, {data, pc}		DATA
+ * or
+ *	add	data, pc, #disp
+ *	sub	data, data, #8			SLOT
+ *	ldr	pc, [data, #4]
+ *	udf
+ */
+static void trampfd_arm_emit(void *code, enum trampfd_mode mode,
+			     unsigned int data, unsigned int scratch, u32 disp)
+{
+	u32 *insn = code;
+
+	*insn++ = __opcode_to_mem_arm(A32_ADD_PC(data, a32_imm_power_of_2(ilog2(disp))));
+	if (mode == TRAMPFD_MODE_DATA) {
+		*insn = __opcode_to_mem_arm(A32_LDMDB(data, BIT(data) | BIT(A32_PC)));
+		return;
+	}
+	*insn++ = __opcode_to_mem_arm(A32_SUB(data, data, sizeof(struct trampfd_slot32)));
+	*insn++ = __opcode_to_mem_arm(A32_LDR_PC(data, sizeof(u32)));
+	*insn = __opcode_to_mem_arm(A32_UDF);
+}
+
+/* By DWARF number, which is the register's (AADWARF32): all but sp, lr and pc */
+#define ARM_REGS		GENMASK(12, 0)
+#define ARM_DATA_REG		12
+
+/*
+ * Code and table have the same stride, for the distance to be the same: in mode
+ * SLOT, half of a slot is the user's.
+ */
+const struct trampfd_abi_desc trampfd_arm = {
+	.name = "arm",
+	.modes = {
+		[TRAMPFD_MODE_DATA] = {
+			.code_stride = sizeof(struct trampfd_slot32),
+			.table_stride = sizeof(struct trampfd_slot32),
+			.data_reg = ARM_DATA_REG,
+			.data_regs = ARM_REGS,
+		},
+		[TRAMPFD_MODE_SLOT] = {
+			.code_stride = 2 * sizeof(struct trampfd_slot32),
+			.table_stride = 2 * sizeof(struct trampfd_slot32),
+			.data_reg = ARM_DATA_REG,
+			.data_regs = ARM_REGS,
+		},
+	},
+	.emit = trampfd_arm_emit,
+};

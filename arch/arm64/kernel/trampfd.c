@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * trampfd: trampolines of arm64; those of its AArch32 tasks are arm's.
+ *
+ * Each begins with BTI C, which a call, or a jump through x16 or x17, may arrive
+ * at where Branch Target Identification is on, and which does nothing elsewhere
+ * (Arm ARM, DDI 0487, "BTI").  It ends with a jump through x16 or x17 for the
+ * same reason: the target begins with a BTI C too.  x30 is left alone, so that
+ * it does not matter whether the return address in it is signed.
+ *
+ * The slot is as far from its trampoline in each one of an instance: all of
+ * them are the same instructions.  None is a system call, in no instruction set.
+ */
+#include <linux/bits.h>
+#include <linux/compat.h>
+#include <linux/cpufeature.h>
+#include <linux/kconfig.h>
+#include <linux/mm.h>
+#include <linux/trampfd.h>
+
+#include <asm/byteorder.h>
+#include <asm/insn.h>
+
+/*
+ * Emit
+ *	bti	c
+ *	ldr	data, slot.data			DATA
+ *	adr	data, slot			SLOT
+ *	ldr	scratch, slot.code
+ *	br	scratch
+ *
+ * Loads relative to the program counter are never checked for memory tags.
+ */
+static void trampfd_arm64_emit(void *code, enum trampfd_mode mode,
+			       unsigned int data, unsigned int scratch, u32 disp)
+{
+	__le32 *insn = code;
+	u32 load;
+
+	if (mode == TRAMPFD_MODE_DATA)
+		load = aarch64_insn_gen_load_literal(4, disp, data, true);
+	else
+		load = aarch64_insn_gen_adr(4, disp, data,
+					    AARCH64_INSN_ADR_TYPE_ADR);
+
+	/* Instructions are little-endian, whatever the data is. */
+	insn[0] = cpu_to_le32(aarch64_insn_gen_hint(AARCH64_INSN_HINT_BTIC));
+	insn[1] = cpu_to_le32(load);
+	insn[2] = cpu_to_le32(aarch64_insn_gen_load_literal(8, disp + sizeof(u64),
+							    scratch, true));
+	insn[3] = cpu_to_le32(aarch64_insn_gen_branch_reg(scratch,
+							  AARCH64_INSN_BRANCH_NOLINK));
+}
+
+/* What PROT_BTI asks for: the guard of pages in which BTI C counts */
+static unsigned long trampfd_arm64_code_vm_flags(void)
+{
+	return system_supports_bti() ? VM_ARM64_BTI : 0;
+}
+
+/* By DWARF number, which is the register's (AADWARF64): all but x30 and sp. */
+#define ARM64_MODE						\
+{								\
+	.code_stride = 4 * AARCH64_INSN_SIZE,			\
+	.table_stride = sizeof(struct trampfd_slot64),		\
+	.data_reg = 17,						\
+	.data_regs = GENMASK(29, 0),				\
+	.scratch_reg = 16,					\
+	.scratch_regs = BIT(16) | BIT(17),			\
+}
+
+static const struct trampfd_abi_desc trampfd_arm64 = {
+	.name = "arm64",
+	.modes = {
+		[TRAMPFD_MODE_DATA] = ARM64_MODE,
+		[TRAMPFD_MODE_SLOT] = ARM64_MODE,
+	},
+	.emit = trampfd_arm64_emit,
+	.code_vm_flags = trampfd_arm64_code_vm_flags,
+};
+
+const struct trampfd_abi_desc *arch_trampfd_abi(enum trampfd_abi abi)
+{
+	switch (abi) {
+	case TRAMPFD_ABI_ARM64:
+		return &trampfd_arm64;
+	case TRAMPFD_ABI_ARM:
+		return IS_ENABLED(CONFIG_COMPAT) && system_supports_32bit_el0() ?
+		       &trampfd_arm : NULL;
+	default:
+		return NULL;
+	}
+}
+
+/* A task of one state can not make a system call of the other. */
+enum trampfd_abi arch_trampfd_caller_abi(void)
+{
+	return in_compat_syscall() ? TRAMPFD_ABI_ARM : TRAMPFD_ABI_ARM64;
+}

@@ -11,6 +11,10 @@ unsigned long abi_probe_entry, abi_probe_drop, abi_probe_saved_sp;
 #include "abi_x86_64.c"
 #elif defined(__i386__)
 #include "abi_i386.c"
+#elif defined(__aarch64__)
+#include "abi_arm64.c"
+#elif defined(__arm__)
+#include "abi_arm.c"
 #else
 #error "write an abi_*.c for this one: see abi.h"
 #endif

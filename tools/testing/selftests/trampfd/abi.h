@@ -13,7 +13,7 @@
 #define ABI_MAX_REGS		32
 #define ABI_STACK_ARGS		8	/* words */
 #define ABI_BELOW		32	/* words below the stack pointer */
-#define ABI_VEC_WORDS		(16 * 16 / sizeof(long))	/* at most */
+#define ABI_VEC_WORDS		(32 * 16 / sizeof(long))	/* at most */
 
 /**
  * struct abi_mode - a mode that the ABI has, and its documented defaults
@@ -24,6 +24,7 @@ struct abi_mode {
 	uint16_t data_reg;		/* as TRAMPFD_REG() */
 	uint16_t scratch_reg;		/* likewise, 0 if the mode uses none */
 	unsigned int stack_words;	/* below the stack pointer, written to */
+	unsigned int slot_words;	/* from one slot to the next */
 };
 
 /**
@@ -38,7 +39,10 @@ extern const enum trampfd_abi abi_native;
 extern const char * const abi_name;
 extern const struct abi_mode abi_modes[];	/* ends with a NULL name */
 extern const struct abi_reg abi_regs[];		/* likewise */
+/* Those that can be scratch register too, where a mode has one */
+extern const struct abi_reg abi_scratch_regs[];	/* likewise */
 extern const int abi_stack_pointer;		/* DWARF numbers */
+extern const int abi_link_register;	/* -1: the return address is on the stack */
 extern const unsigned int abi_vec_bytes;	/* of the vector registers */
 extern const int abi_bad_regs[];		/* likewise, ends with -1 */
 /* ABIs that no kernel on which this program runs has; 0 ends them */
@@ -47,7 +51,10 @@ extern const enum trampfd_abi abi_foreign[];
 /* Whether a processor with landing pads lets an indirect branch arrive here. */
 bool abi_is_landing_pad(const void *code);
 
-/* Whether a system call instruction, or its first two bytes, is at @bytes. */
+/*
+ * Whether the first two bytes of a system call instruction are at @bytes, where
+ * the processor may take them for one, in whatever state it is.
+ */
 bool abi_is_system_call(const unsigned char *bytes);
 
 /* Targets: return the default data register of DATA and SLOT, and of PUSH. */
@@ -60,17 +67,17 @@ unsigned long abi_return_push(void);
  * @regs: General registers by DWARF number; the stack pointer only where it is
  *	an output.
  * @flags: Condition flags.
- * @vec: Vector registers.
  * @stack: From the stack pointer upwards, the return address first where the
  *	ABI has it there; as input the arguments alone.
  * @below: From the stack pointer downwards.
+ * @vec: Vector registers.
  */
 struct abi_state {
 	unsigned long regs[ABI_MAX_REGS];
 	unsigned long flags;
-	unsigned long vec[ABI_VEC_WORDS];
 	unsigned long stack[ABI_STACK_ARGS + 2];
 	unsigned long below[ABI_BELOW];
+	unsigned long vec[ABI_VEC_WORDS];
 };
 
 /* What is filled into the words below the stack pointer before the call. */
@@ -81,7 +88,9 @@ struct abi_state {
  * at abi_probe_target is kept in abi_probe_out, which drops abi_probe_drop
  * words from the stack and returns with the registers that return values and
  * vector results are in set from abi_probe_ret; abi_probe_back has what arrives
- * back at the caller.  Its own stack pointer it keeps in abi_probe_saved_sp.
+ * back at the caller.  abi_probe() itself sets the stack pointer and the link
+ * register of abi_probe_in, and keeps its own stack pointer in
+ * abi_probe_saved_sp.
  * Not for several threads.
  */
 void abi_probe(void);

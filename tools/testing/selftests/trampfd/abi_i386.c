@@ -9,13 +9,19 @@ const char * const abi_name = "i386";
 
 /* The call that learns the address writes one word, PUSH one above it. */
 const struct abi_mode abi_modes[] = {
-	{ "DATA", TRAMPFD_MODE_DATA, TRAMPFD_REG(1), TRAMPFD_REG(0), 1 },
-	{ "SLOT", TRAMPFD_MODE_SLOT, TRAMPFD_REG(1), 0, 1 },
-	{ "PUSH", TRAMPFD_MODE_PUSH, TRAMPFD_REG(0), 0, 1 },
+	{ "DATA", TRAMPFD_MODE_DATA, TRAMPFD_REG(1), TRAMPFD_REG(0), 1, 2 },
+	{ "SLOT", TRAMPFD_MODE_SLOT, TRAMPFD_REG(1), 0, 1, 2 },
+	{ "PUSH", TRAMPFD_MODE_PUSH, TRAMPFD_REG(0), 0, 1, 2 },
 	{}
 };
 
 const struct abi_reg abi_regs[] = {
+	{ "eax", 0 }, { "ecx", 1 }, { "edx", 2 }, { "ebx", 3 }, { "ebp", 5 },
+	{ "esi", 6 }, { "edi", 7 },
+	{}
+};
+
+const struct abi_reg abi_scratch_regs[] = {
 	{ "eax", 0 }, { "ecx", 1 }, { "edx", 2 }, { "ebx", 3 }, { "ebp", 5 },
 	{ "esi", 6 }, { "edi", 7 },
 	{}
@@ -37,9 +43,9 @@ bool abi_is_landing_pad(const void *code)
 }
 
 static_assert(offsetof(struct abi_state, flags) == 128 &&
-	      offsetof(struct abi_state, vec) == 132 &&
-	      offsetof(struct abi_state, stack) == 388 &&
-	      offsetof(struct abi_state, below) == 428, "asm below");
+	      offsetof(struct abi_state, stack) == 132 &&
+	      offsetof(struct abi_state, below) == 172 &&
+	      offsetof(struct abi_state, vec) == 300, "asm below");
 
 asm("	.pushsection .text\n"
 "	.globl	abi_return_data, abi_return_push, abi_probe, abi_probe_target\n"
@@ -68,7 +74,7 @@ asm("	.pushsection .text\n"
 "	.endr\n"
 "	.endm\n"
 "	.macro	vecs state, store\n"
-"	.set	offset, 132\n"
+"	.set	offset, 300\n"
 "	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7\n"
 "	.if	\\store\n"
 "	movdqu	%xmm\\n, \\state+offset\n"
@@ -88,7 +94,7 @@ asm("	.pushsection .text\n"
 "	and	$-16, %esp\n"
 "	.set	n, 7\n"
 "	.rept	8\n"
-"	push	abi_probe_in+388+4*n\n"
+"	push	abi_probe_in+132+4*n\n"
 "	.set	n, n - 1\n"
 "	.endr\n"
 "	mov	%esp, abi_probe_in+16\n"
@@ -119,13 +125,13 @@ asm("	.pushsection .text\n"
 "	.set	n, 0\n"
 "	.rept	32\n"
 "	mov	-4-4*n(%esp), %eax\n"
-"	mov	%eax, abi_probe_out+428+4*n\n"
+"	mov	%eax, abi_probe_out+172+4*n\n"
 "	.set	n, n + 1\n"
 "	.endr\n"
 "	.set	n, 0\n"
 "	.rept	10\n"
 "	mov	4*n(%esp), %eax\n"
-"	mov	%eax, abi_probe_out+388+4*n\n"
+"	mov	%eax, abi_probe_out+132+4*n\n"
 "	.set	n, n + 1\n"
 "	.endr\n"
 "	pushf\n"
@@ -134,7 +140,7 @@ asm("	.pushsection .text\n"
 "	lea	(%esp,%eax,4), %esp\n"
 "	mov	abi_probe_ret, %eax\n"
 "	mov	abi_probe_ret+8, %edx\n"
-"	movdqu	abi_probe_ret+132, %xmm0\n"
-"	movdqu	abi_probe_ret+132+16, %xmm1\n"
+"	movdqu	abi_probe_ret+300, %xmm0\n"
+"	movdqu	abi_probe_ret+300+16, %xmm1\n"
 "	ret\n"
 "	.popsection\n");

@@ -2,9 +2,11 @@
 /*
  * What x86_64 and i386 have in common.
  */
+#ifndef NOLIBC
 #include <assert.h>
 #include <stddef.h>
 #include <string.h>
+#endif
 
 #include "abi.h"
 
@@ -13,7 +15,7 @@ const enum trampfd_abi abi_foreign[] = { TRAMPFD_ABI_ARM64, TRAMPFD_ABI_ARM, 0 }
 /* CF, PF, AF, ZF, SF, DF, OF */
 const unsigned long abi_flags_mask = 0xcd5;
 const unsigned int abi_return_words = 1;
-
+const int abi_link_register = -1;
 /* syscall, sysenter, int $0x80 */
 bool abi_is_system_call(const unsigned char *bytes)
 {

@@ -8,8 +8,8 @@ const enum trampfd_abi abi_native = TRAMPFD_ABI_X86_64;
 const char * const abi_name = "x86_64";
 
 const struct abi_mode abi_modes[] = {
-	{ "DATA", TRAMPFD_MODE_DATA, TRAMPFD_REG(10), 0, 0 },
-	{ "SLOT", TRAMPFD_MODE_SLOT, TRAMPFD_REG(10), 0, 0 },
+	{ "DATA", TRAMPFD_MODE_DATA, TRAMPFD_REG(10), 0, 0, 2 },
+	{ "SLOT", TRAMPFD_MODE_SLOT, TRAMPFD_REG(10), 0, 0, 2 },
 	{}
 };
 
@@ -19,6 +19,8 @@ const struct abi_reg abi_regs[] = {
 	{ "r11", 11 }, { "r12", 12 }, { "r13", 13 }, { "r14", 14 }, { "r15", 15 },
 	{}
 };
+
+const struct abi_reg abi_scratch_regs[] = { {} };
 
 const int abi_stack_pointer = 7;
 const unsigned int abi_vec_bytes = 16 * 16;
@@ -36,9 +38,9 @@ bool abi_is_landing_pad(const void *code)
 }
 
 static_assert(offsetof(struct abi_state, flags) == 256 &&
-	      offsetof(struct abi_state, vec) == 264 &&
-	      offsetof(struct abi_state, stack) == 520 &&
-	      offsetof(struct abi_state, below) == 600, "asm below");
+	      offsetof(struct abi_state, stack) == 264 &&
+	      offsetof(struct abi_state, below) == 344 &&
+	      offsetof(struct abi_state, vec) == 600, "asm below");
 
 asm("	.pushsection .text\n"
 "	.globl	abi_return_data, abi_return_push, abi_probe, abi_probe_target\n"
@@ -66,7 +68,7 @@ asm("	.pushsection .text\n"
 "	.endr\n"
 "	.endm\n"
 "	.macro	vecs state, store\n"
-"	.set	offset, 264\n"
+"	.set	offset, 600\n"
 "	.irp	n, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15\n"
 "	.if	\\store\n"
 "	movdqu	%xmm\\n, \\state+offset(%rip)\n"
@@ -88,7 +90,7 @@ asm("	.pushsection .text\n"
 "	sub	$8, %rsp\n"
 "	.set	n, 7\n"
 "	.rept	8\n"
-"	push	abi_probe_in+520+8*n(%rip)\n"
+"	push	abi_probe_in+264+8*n(%rip)\n"
 "	.set	n, n - 1\n"
 "	.endr\n"
 "	mov	%rsp, abi_probe_in+56(%rip)\n"
@@ -121,13 +123,13 @@ asm("	.pushsection .text\n"
 "	.set	n, 0\n"
 "	.rept	32\n"
 "	mov	-8-8*n(%rsp), %rax\n"
-"	mov	%rax, abi_probe_out+600+8*n(%rip)\n"
+"	mov	%rax, abi_probe_out+344+8*n(%rip)\n"
 "	.set	n, n + 1\n"
 "	.endr\n"
 "	.set	n, 0\n"
 "	.rept	10\n"
 "	mov	8*n(%rsp), %rax\n"
-"	mov	%rax, abi_probe_out+520+8*n(%rip)\n"
+"	mov	%rax, abi_probe_out+264+8*n(%rip)\n"
 "	.set	n, n + 1\n"
 "	.endr\n"
 "	pushf\n"
@@ -136,7 +138,7 @@ asm("	.pushsection .text\n"
 "	lea	(%rsp,%rax,8), %rsp\n"
 "	mov	abi_probe_ret(%rip), %rax\n"
 "	mov	abi_probe_ret+8(%rip), %rdx\n"
-"	movdqu	abi_probe_ret+264(%rip), %xmm0\n"
-"	movdqu	abi_probe_ret+264+16(%rip), %xmm1\n"
+"	movdqu	abi_probe_ret+600(%rip), %xmm0\n"
+"	movdqu	abi_probe_ret+600+16(%rip), %xmm1\n"
 "	ret\n"
 "	.popsection\n");

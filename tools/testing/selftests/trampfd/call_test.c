@@ -20,23 +20,19 @@ FIXTURE_VARIANT_ADD(every, data_smallest) { .mode = 0, .nr = 1 };
 FIXTURE_VARIANT_ADD(every, data_largest) { .mode = 0, .nr = TRAMPFD_NR_MAX };
 FIXTURE_VARIANT_ADD(every, slot_smallest) { .mode = 1, .nr = 1 };
 FIXTURE_VARIANT_ADD(every, slot_largest) { .mode = 1, .nr = TRAMPFD_NR_MAX };
+#if defined(__x86_64__) || defined(__aarch64__) || defined(__arm__)
+/* These do not have mode PUSH. */
+#else
 FIXTURE_VARIANT_ADD(every, push_smallest) { .mode = 2, .nr = 1 };
 FIXTURE_VARIANT_ADD(every, push_largest) { .mode = 2, .nr = TRAMPFD_NR_MAX };
+#endif
 /* Sizes at which displacements would spell system calls, were they not moved. */
 FIXTURE_VARIANT_ADD(every, data_16384) { .mode = 0, .nr = 16384 };
 FIXTURE_VARIANT_ADD(every, slot_8192) { .mode = 1, .nr = 8192 };
 
 FIXTURE_SETUP(every)
 {
-	int i;
-
-	for (i = 0; i < variant->mode; i++)
-		if (!abi_modes[i].name)
-			break;
-	if (!abi_modes[i].name)
-		SKIP(return, "%s does not have this mode", abi_name);
-
-	self->in.args.mode = abi_modes[i].mode;
+	self->in.args.mode = abi_modes[variant->mode].mode;
 	self->in.args.nr = variant->nr;
 	ASSERT_EQ(0, instance_open(&self->in));
 }
@@ -74,6 +70,7 @@ TEST_F(every, trampoline_loads_its_own_slot)
 	EXPECT_EQ(0, wrong);
 }
 
+#ifndef __arm__	/* which has no landing pads */
 TEST_F(every, trampoline_begins_with_a_landing_pad)
 {
 	uint32_t i, wrong = 0;
@@ -82,6 +79,7 @@ TEST_F(every, trampoline_begins_with_a_landing_pad)
 		wrong += !abi_is_landing_pad(instance_trampoline(&self->in, i));
 	EXPECT_EQ(0, wrong);
 }
+#endif
 
 TEST_F(every, displacement_spells_no_system_call)
 {
@@ -156,6 +154,12 @@ static int probe(struct __test_metadata *_metadata, const struct instance *in,
 	}
 	SAME(abi_probe_out.flags & abi_flags_mask, flags & abi_flags_mask,
 	     "flags: %#lx, want %#lx", abi_probe_out.flags, flags);
+	if (abi_link_register >= 0)
+		SAME(abi_probe_out.regs[abi_link_register],
+		     abi_probe_in.regs[abi_link_register],
+		     "return address: %#lx, want %#lx",
+		     abi_probe_out.regs[abi_link_register],
+		     abi_probe_in.regs[abi_link_register]);
 	SAME(memcmp(abi_probe_out.vec, abi_probe_in.vec, abi_vec_bytes), 0,
 	     "vector registers changed");
 
@@ -209,10 +213,12 @@ TEST(each_permitted_register_works_and_all_else_passes_unchanged)
 	int pairs = 0;
 
 	for (mode = abi_modes; mode->name; mode++) {
+		static const struct abi_reg none;
 		const struct abi_reg *data, *scratch;
 
 		for (data = abi_regs; data->name; data++) {
-			for (scratch = abi_regs; scratch->name; scratch++) {
+			scratch = mode->scratch_reg ? abi_scratch_regs : &none;
+			for (;; scratch++) {
 				struct instance in = { .args = {
 					.mode = mode->mode,
 					.data_reg = TRAMPFD_REG(data->dwarf),
@@ -220,14 +226,15 @@ TEST(each_permitted_register_works_and_all_else_passes_unchanged)
 				} };
 
 				if (mode->scratch_reg) {
-					if (scratch == data)
+					if (!scratch->name)
+						break;
+					if (scratch->dwarf == data->dwarf)
 						continue;
 					in.args.scratch_reg = TRAMPFD_REG(scratch->dwarf);
 				}
 				ASSERT_EQ(0, instance_open(&in))
-					TH_LOG("%s %s %s: %s", mode->name,
-					       data->name, scratch->name,
-					       strerror(errno));
+					TH_LOG("%s %s %s: %s", mode->name, data->name,
+					       scratch->name ?: "", strerror(errno));
 				EXPECT_EQ(0, probe(_metadata, &in, mode, 0, 0));
 				EXPECT_EQ(0, probe(_metadata, &in, mode,
 						   in.args.nr - 1, abi_flags_mask));

@@ -44,17 +44,44 @@ static inline size_t instance_span(const struct instance *in)
 	return in->args.table_offset + in->args.table_size;
 }
 
-/* Map the two areas as the documentation says; 0, or -1 with errno. */
-static inline int instance_map(struct instance *in, int flags)
+/*
+ * Map the two areas as the documentation says, the code with more protection
+ * bits and these flags; 0, or -1 with errno.
+ */
+static inline int instance_map_code(struct instance *in, int prot, int flags)
 {
-	in->code = mmap(NULL, instance_span(in), PROT_READ | PROT_EXEC,
-			MAP_PRIVATE | flags, in->fd, 0);
+	in->code = mmap(NULL, instance_span(in), PROT_READ | PROT_EXEC | prot,
+			flags, in->fd, 0);
 	if (in->code == MAP_FAILED)
 		return -1;
 	in->table = mmap(in->code + in->args.table_offset, in->args.table_size,
 			 PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
 			 in->fd, in->args.table_offset);
 	return in->table == MAP_FAILED ? -1 : 0;
+}
+
+static inline int instance_map(struct instance *in, int flags)
+{
+	return instance_map_code(in, 0, MAP_PRIVATE | flags);
+}
+
+/* Move code and table to where nothing else is; 0, or -1 with errno. */
+static inline int instance_move(struct instance *in)
+{
+	char *to = mmap(NULL, instance_span(in), PROT_NONE,
+			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (to == MAP_FAILED ||
+	    mremap(in->code, in->args.table_offset, in->args.table_offset,
+		   MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
+		return -1;
+	in->code = to;
+	to += in->args.table_offset;
+	if (mremap(in->table, in->args.table_size, in->args.table_size,
+		   MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
+		return -1;
+	in->table = to;
+	return 0;
 }
 
 /* Create and map what @in->args asks for; 0, or -1 with errno. */
@@ -68,6 +95,15 @@ static inline void instance_close(struct instance *in)
 {
 	munmap(in->code, instance_span(in));
 	close(in->fd);
+}
+
+/*
+ * So many trampolines that code and table are of several pages each, whatever
+ * the ABI's strides and the kernel's page size; and one fewer, which is as many.
+ */
+static inline uint32_t several_pages(void)
+{
+	return sysconf(_SC_PAGESIZE) / 4;
 }
 
 /* A slot of the program's own ABI. */

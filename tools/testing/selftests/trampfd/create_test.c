@@ -88,7 +88,7 @@ TEST(geometry_fills_whole_pages_and_holds_what_was_asked_for)
 			EXPECT_GE(args.nr, wanted[i]);
 			EXPECT_LE(args.nr, TRAMPFD_NR_MAX);
 			EXPECT_EQ(0, args.nr & (args.nr - 1));
-			EXPECT_EQ(2 * sizeof(long), args.table_stride);
+			EXPECT_EQ(mode->slot_words * sizeof(long), args.table_stride);
 			EXPECT_EQ((uint64_t)args.nr * args.code_stride, args.code_size);
 			EXPECT_EQ((uint64_t)args.nr * args.table_stride, args.table_size);
 			EXPECT_EQ(0, args.code_size % page);
@@ -247,6 +247,53 @@ TEST(register_that_cannot_work_is_EINVAL)
 	}
 }
 
+TEST(register_that_cannot_be_scratch_is_EINVAL)
+{
+	const struct abi_reg *r, *scratch;
+	const struct abi_mode *mode;
+	int refused = 0;
+
+	for (mode = abi_modes; mode->name; mode++) {
+		for (r = abi_regs; mode->scratch_reg && r->name; r++) {
+			for (scratch = abi_scratch_regs; scratch->name; scratch++)
+				if (scratch->dwarf == r->dwarf)
+					break;
+			if (scratch->name)
+				continue;
+			EXPECT_EQ(-EINVAL, create((struct trampfd_create_args){
+				.mode = mode->mode,
+				.scratch_reg = TRAMPFD_REG(r->dwarf),
+				.nr = 1 })) TH_LOG("%s", r->name);
+			refused++;
+		}
+	}
+	if (!refused)
+		SKIP(return, "%s has no such register", abi_name);
+}
+
+TEST(default_scratch_register_is_never_the_data_register)
+{
+	const struct abi_mode *mode;
+	const struct abi_reg *r;
+
+	for (mode = abi_modes; mode->name; mode++) {
+		for (r = abi_regs; mode->scratch_reg && r->name; r++) {
+			struct trampfd_create_args args = {
+				.mode = mode->mode,
+				.data_reg = TRAMPFD_REG(r->dwarf), .nr = 1,
+			};
+			int fd = trampfd_create(&args, SIZE);
+
+			ASSERT_GE(fd, 0) TH_LOG("%s", r->name);
+			EXPECT_EQ(TRAMPFD_REG(r->dwarf), args.data_reg);
+			EXPECT_EQ(args.data_reg == mode->scratch_reg ?
+				  mode->data_reg : mode->scratch_reg,
+				  args.scratch_reg);
+			close(fd);
+		}
+	}
+}
+
 TEST(scratch_register_where_none_is_used_is_EINVAL)
 {
 	const struct abi_mode *mode;
@@ -267,7 +314,7 @@ TEST(scratch_register_that_equals_the_data_register_is_EINVAL)
 	const struct abi_reg *r;
 
 	for (mode = abi_modes; mode->name; mode++) {
-		for (r = abi_regs; mode->scratch_reg && r->name; r++)
+		for (r = abi_scratch_regs; mode->scratch_reg && r->name; r++)
 			EXPECT_EQ(-EINVAL, create((struct trampfd_create_args){
 				.mode = mode->mode,
 				.data_reg = TRAMPFD_REG(r->dwarf),

@@ -10,8 +10,6 @@
 
 #include "common.h"
 
-#define NR	600	/* several pages of code, more than one of table */
-
 FIXTURE(map) {
 	struct instance in;
 	size_t page;
@@ -20,7 +18,7 @@ FIXTURE(map) {
 FIXTURE_SETUP(map)
 {
 	self->page = sysconf(_SC_PAGESIZE);
-	self->in.args.nr = NR;
+	self->in.args.nr = several_pages();
 	ASSERT_EQ(0, instance_open(&self->in));
 }
 
@@ -70,15 +68,8 @@ TEST_F(map, shared_code_runs)
 {
 	struct instance shared = self->in;
 
-	shared.code = mmap(NULL, instance_span(&shared), PROT_READ | PROT_EXEC,
-			   MAP_SHARED, shared.fd, 0);
-	ASSERT_NE(MAP_FAILED, shared.code);
-	shared.table = mmap(shared.code + shared.args.table_offset,
-			    shared.args.table_size, PROT_READ | PROT_WRITE,
-			    MAP_PRIVATE | MAP_FIXED, shared.fd,
-			    shared.args.table_offset);
-	ASSERT_NE(MAP_FAILED, shared.table);
-	EXPECT_EQ(77, instance_call(&shared, NR - 1, 77));
+	ASSERT_EQ(0, instance_map_code(&shared, 0, MAP_SHARED));
+	EXPECT_EQ(77, instance_call(&shared, shared.args.nr - 1, 77));
 	EXPECT_EQ(EACCES, try_protect(shared.code, self->page, PROT_WRITE));
 	munmap(shared.code, instance_span(&shared));
 }
@@ -321,20 +312,12 @@ TEST_F(map, pages_do_not_leave_by_splice)
 TEST_F(map, code_and_table_moved_together_keep_working)
 {
 	struct instance *in = &self->in;
-	size_t span = instance_span(in);
 	uint32_t i, wrong = 0;
-	char *to;
+	char *was = in->code;
 
 	ASSERT_EQ(0, instance_call_all(in));
-	to = mmap(NULL, span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	ASSERT_NE(MAP_FAILED, to);
-	ASSERT_EQ(to, mremap(in->code, in->args.table_offset, in->args.table_offset,
-			     MREMAP_MAYMOVE | MREMAP_FIXED, to));
-	ASSERT_EQ(to + in->args.table_offset,
-		  mremap(in->table, in->args.table_size, in->args.table_size,
-			 MREMAP_MAYMOVE | MREMAP_FIXED, to + in->args.table_offset));
-	in->code = to;
-	in->table = to + in->args.table_offset;
+	ASSERT_EQ(0, instance_move(in));
+	ASSERT_NE(was, in->code);
 	for (i = 0; i < in->args.nr; i++)
 		wrong += instance_run(in, i) != ~0UL - i;
 	EXPECT_EQ(0, wrong);
@@ -382,7 +365,7 @@ TEST_F(map, part_can_be_unmapped)
 
 	ASSERT_EQ(0, munmap(code, self->page));
 	EXPECT_EQ(SIGSEGV, signal_of(touch, code));
-	EXPECT_EQ(9, instance_call(&self->in, NR - 1, 9));
+	EXPECT_EQ(9, instance_call(&self->in, self->in.args.nr - 1, 9));
 }
 
 TEST_F(map, code_and_table_can_be_locked)

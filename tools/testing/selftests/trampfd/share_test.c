@@ -152,14 +152,14 @@ static int has_these_frames(void *arg)
 
 TEST(instances_and_processes_share_one_copy_of_the_code)
 {
-	struct instance in = { .args = { .nr = 512 } };
+	struct instance in = { .args = { .nr = several_pages() } };
 	size_t page = sysconf(_SC_PAGESIZE);
 	struct other o;
 
 	ASSERT_EQ(0, instance_open(&in));
 	ASSERT_EQ(1, instance_call(&in, 0, 1));
 	o = (struct other){
-		.args = { .nr = 512 },
+		.args = { .nr = several_pages() },
 		.code = { page_frame(in.code), page_frame(in.code + page) },
 		.table = page_frame(in.table),
 	};
@@ -170,19 +170,23 @@ TEST(instances_and_processes_share_one_copy_of_the_code)
 	EXPECT_EQ(0, has_these_frames(&o));
 	EXPECT_EQ(0, in_child(has_these_frames, &o));
 	/* The geometry is the same however it was asked for. */
-	o.args = (struct trampfd_create_args){ .nr = 300, .abi = abi_native };
+	o.args = (struct trampfd_create_args){
+		.nr = several_pages() - 1, .abi = abi_native,
+	};
 	EXPECT_EQ(0, in_child(has_these_frames, &o));
 	o.args = in.args;
 	EXPECT_EQ(0, in_child(has_these_frames, &o));
 	/* Another geometry is other code. */
-	o.args = (struct trampfd_create_args){ .nr = 512, .mode = TRAMPFD_MODE_SLOT };
+	o.args = (struct trampfd_create_args){
+		.nr = several_pages(), .mode = TRAMPFD_MODE_SLOT,
+	};
 	EXPECT_EQ(2, in_child(has_these_frames, &o));
 	instance_close(&in);
 }
 
 TEST(pss_shows_the_code_shared)
 {
-	struct instance a = { .args = { .nr = 512 } }, b = a;
+	struct instance a = { .args = { .nr = several_pages() } }, b = a;
 	size_t page = sysconf(_SC_PAGESIZE), i;
 	unsigned int sum = 0;
 	long rss, pss;
@@ -204,7 +208,7 @@ TEST(pss_shows_the_code_shared)
 
 TEST(process_pays_for_the_slots_that_it_uses_alone)
 {
-	struct instance in = { .args = { .nr = 8192 } };
+	struct instance in = { .args = { .nr = TRAMPFD_NR_MAX } };
 	long page_kb = sysconf(_SC_PAGESIZE) / 1024;
 
 	ASSERT_EQ(0, instance_open(&in));

@@ -174,7 +174,7 @@ TEST_F(i386, trampolines_run_in_a_64_bit_process)
 	instance_close(&in);
 }
 
-#elif defined(__i386__)
+#else
 
 TEST(x86_64_trampolines_exist_on_64_bit_kernels_alone)
 {
@@ -190,13 +190,6 @@ TEST(x86_64_trampolines_exist_on_64_bit_kernels_alone)
 		EXPECT_EQ(-1, fd);
 		EXPECT_EQ(EOPNOTSUPP, errno);
 	}
-}
-
-#else
-
-TEST(x86)
-{
-	SKIP(return, "%s is not of x86", abi_name);
 }
 
 #endif

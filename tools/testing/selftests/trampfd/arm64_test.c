@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What arm64 alone has: guarded code (BTI), signed return addresses (PAC) and
+ * tagged pointers (top byte ignore, MTE).
+ */
+#include <alloca.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+
+#include <asm/hwcap.h>
+#include <asm/mman.h>
+
+#include "common.h"
+
+static bool has_bti(void)
+{
+	return getauxval(AT_HWCAP2) & HWCAP2_BTI;
+}
+
+/*
+ * In a page of their own, to be guarded, of any size that a page may have:
+ *
+ * jump_through_x2(), _x16(), _x17(): branch, as a tail call does, through that
+ * register to their argument; call_through_x2(): call it.  From a page without
+ * a guard a processor takes all of them for branches through x16.
+ *
+ * pad(), no_pad(): targets with and without a landing pad.
+ *
+ * And outside of it: sign_and_jump(): sign the return address and branch to its
+ * argument through x16; authenticate(), at the other end, returns how the signed
+ * address differs from the plain one.  load_from_x17(): return what x17 points to.
+ */
+extern char guarded_page[], jump_through_x2[], jump_through_x16[],
+	    jump_through_x17[], call_through_x2[], pad[], no_pad[],
+	    sign_and_jump[], authenticate[], load_from_x17[];
+
+#define GUARDED_PAGE_SIZE	65536
+
+asm("	.pushsection .text\n"
+"	.globl	guarded_page, jump_through_x2, jump_through_x16, jump_through_x17\n"
+"	.globl	call_through_x2, pad, no_pad\n"
+"	.balign	65536\n"
+"guarded_page:\n"
+"	.irp	n, 2, 16, 17\n"
+"jump_through_x\\n:\n"
+"	hint	#34\n"			/* bti c */
+"	mov	x\\n, x0\n"
+"	br	x\\n\n"
+"	.endr\n"
+"call_through_x2:\n"
+"	hint	#34\n"
+"	stp	x29, x30, [sp, #-16]!\n"
+"	mov	x2, x0\n"
+"	blr	x2\n"
+"	ldp	x29, x30, [sp], #16\n"
+"	ret\n"
+"pad:\n"
+"	hint	#34\n"
+"no_pad:\n"
+"	mov	x0, #21\n"
+"	ret\n"
+"	.balign	65536\n"
+
+"	.globl	sign_and_jump, authenticate, load_from_x17\n"
+"sign_and_jump:\n"
+"	hint	#25\n"			/* paciasp */
+"	mov	x16, x0\n"
+"	br	x16\n"
+"authenticate:\n"
+"	hint	#34\n"
+"	mov	x0, x30\n"
+"	hint	#29\n"			/* autiasp */
+"	eor	x0, x0, x30\n"
+"	ret\n"
+"load_from_x17:\n"
+"	hint	#34\n"
+"	ldr	x0, [x17]\n"
+"	ret\n"
+"	.popsection\n");
+
+/* Call one of the above that takes an argument. */
+static unsigned long enter(const char *function, const void *to)
+{
+	unsigned long (*fn)(const void *to);
+
+	fn = (void *)function;
+	return fn(to);
+}
+
+/* 0, or -1 with errno */
+static int guard_page(int guard)
+{
+	return mprotect(guarded_page, GUARDED_PAGE_SIZE,
+			PROT_READ | PROT_EXEC | guard);
+}
+
+static void jump_x2(void *to)
+{
+	enter(jump_through_x2, to);
+}
+
+static void jump_x16(void *to)
+{
+	enter(jump_through_x16, to);
+}
+
+static void call_x2(void *to)
+{
+	enter(call_through_x2, to);
+}
+
+/* Expect that @in's code can be entered at its landing pads alone. */
+static void expect_guarded(struct __test_metadata *_metadata,
+			   const struct instance *in)
+{
+	char *entry = instance_trampoline(in, 1);
+	uint32_t offset;
+
+	EXPECT_EQ(7, instance_call(in, 1, 7));
+	EXPECT_EQ(7, enter(call_through_x2, entry));
+	EXPECT_EQ(7, enter(jump_through_x16, entry));
+	EXPECT_EQ(7, enter(jump_through_x17, entry));
+	EXPECT_EQ(SIGILL, signal_of(jump_x2, entry));
+	for (offset = 4; offset < in->args.code_stride; offset += 4) {
+		EXPECT_EQ(SIGILL, signal_of(jump_x2, entry + offset))
+			TH_LOG("jump to trampoline + %u", offset);
+		EXPECT_EQ(SIGILL, signal_of(call_x2, entry + offset))
+			TH_LOG("call of trampoline + %u", offset);
+		EXPECT_EQ(SIGILL, signal_of(jump_x16, entry + offset))
+			TH_LOG("jump through x16 to trampoline + %u", offset);
+	}
+}
+
+FIXTURE(guard) {
+	struct instance in;
+};
+
+FIXTURE_VARIANT(guard) {
+	int prot;
+	int flags;
+};
+
+FIXTURE_VARIANT_ADD(guard, not_asked_for) { 0, MAP_PRIVATE };
+FIXTURE_VARIANT_ADD(guard, asked_for) { PROT_BTI, MAP_PRIVATE };
+FIXTURE_VARIANT_ADD(guard, of_shared_code) { 0, MAP_SHARED };
+
+FIXTURE_SETUP(guard)
+{
+	struct instance *in = &self->in;
+
+	if (!has_bti())
+		SKIP(return, "no BTI on this processor");
+	ASSERT_EQ(0, guard_page(PROT_BTI));
+	in->args.nr = several_pages();
+	in->fd = trampfd_create(&in->args, sizeof(in->args));
+	ASSERT_GE(in->fd, 0);
+	ASSERT_EQ(0, instance_map_code(in, variant->prot, variant->flags));
+}
+
+FIXTURE_TEARDOWN(guard)
+{
+	instance_close(&self->in);
+}
+
+TEST_F(guard, code_is_entered_at_landing_pads_alone)
+{
+	expect_guarded(_metadata, &self->in);
+}
+
+TEST_F(guard, moved_code_is_guarded)
+{
+	ASSERT_EQ(0, instance_move(&self->in));
+	expect_guarded(_metadata, &self->in);
+}
+
+/* mprotect() sets the guard of any mapping as PROT_BTI says. */
+TEST_F(guard, protection_changed_with_PROT_BTI_keeps_the_guard)
+{
+	struct instance *in = &self->in;
+	size_t page = sysconf(_SC_PAGESIZE);
+
+	ASSERT_EQ(0, mprotect(in->code, page, PROT_NONE));
+	ASSERT_EQ(0, mprotect(in->code, page, PROT_READ | PROT_EXEC | PROT_BTI));
+	expect_guarded(_metadata, in);
+	EXPECT_EQ(-1, mprotect(in->code, page, PROT_READ | PROT_WRITE | PROT_BTI));
+	EXPECT_EQ(EACCES, errno);
+}
+
+/* Where the target is guarded too, it must be a landing pad, for x16 and x17. */
+TEST(target_in_a_guarded_page_is_entered_at_its_landing_pad)
+{
+	const struct abi_mode *mode;
+	const struct abi_reg *scratch;
+
+	if (!has_bti())
+		SKIP(return, "no BTI on this processor");
+	ASSERT_EQ(0, guard_page(PROT_BTI));
+	for (mode = abi_modes; mode->name; mode++) {
+		for (scratch = abi_scratch_regs; scratch->name; scratch++) {
+			struct instance in = { .args = {
+				.mode = mode->mode,
+				.data_reg = TRAMPFD_REG(0),
+				.scratch_reg = TRAMPFD_REG(scratch->dwarf),
+				.nr = 1,
+			} };
+
+			ASSERT_EQ(0, instance_open(&in));
+			instance_slot(&in, 0)->code = (unsigned long)pad;
+			EXPECT_EQ(21, instance_run(&in, 0));
+			instance_slot(&in, 0)->code = (unsigned long)no_pad;
+			EXPECT_EQ(SIGILL, signal_of(call, instance_trampoline(&in, 0)));
+			instance_close(&in);
+		}
+	}
+}
+
+/* Sign with another stack pointer, which is part of the signature. */
+static unsigned long sign_deeper(unsigned int depth, const void *to)
+{
+	char *room = alloca(16 * depth);
+	unsigned long difference;
+
+	scribble(room);
+	difference = enter(sign_and_jump, to);
+	touch(room);
+	return difference;
+}
+
+/* authenticate() does not return with an address that is not as it was signed. */
+TEST(signed_return_address_passes)
+{
+	unsigned int depth = 0, differ = 0;
+	const struct abi_mode *mode;
+	const struct abi_reg *r;
+	uint32_t i;
+
+	if (!(getauxval(AT_HWCAP) & HWCAP_PACA))
+		SKIP(return, "no pointer authentication on this processor");
+	for (mode = abi_modes; mode->name; mode++) {
+		for (r = abi_regs; r->name; r++) {
+			struct instance in = { .args = {
+				.mode = mode->mode,
+				.data_reg = TRAMPFD_REG(r->dwarf), .nr = 1,
+			} };
+
+			/* What C code needs back */
+			if (r->dwarf > 18)
+				continue;
+			ASSERT_EQ(0, instance_open(&in));
+			for (i = 0; i < in.args.nr; i += 37) {
+				instance_slot(&in, i)->code = (unsigned long)authenticate;
+				differ += !!sign_deeper(++depth,
+							instance_trampoline(&in, i));
+			}
+			instance_close(&in);
+		}
+	}
+	/* A signature has few bits: some are the address itself. */
+	EXPECT_GT(differ, depth / 4)
+		TH_LOG("signed: %u of %u", differ, depth);
+}
+
+/* The top byte of a pointer is the program's; a branch drops it. */
+TEST(tagged_pointer_passes_unchanged)
+{
+	static const unsigned long value = 1234;
+	struct instance in = { .args = { .nr = 1 } };
+	unsigned long tagged;
+	unsigned int tag;
+
+	ASSERT_EQ(0, instance_open(&in));
+	for (tag = 0; tag < 256; tag++) {
+		tagged = (unsigned long)&value | (unsigned long)tag << 56;
+		EXPECT_EQ(tagged, instance_call(&in, tag % in.args.nr, tagged));
+		instance_slot(&in, 0)->data = tagged;
+		instance_slot(&in, 0)->code = (unsigned long)load_from_x17 |
+					      (unsigned long)tag << 56;
+		EXPECT_EQ(1234, instance_run(&in, 0));
+	}
+	instance_close(&in);
+}
+
+static void run_first(void *in)
+{
+	instance_run(in, 0);
+}
+
+FIXTURE(mte) {
+	size_t page;
+	unsigned long *memory;
+};
+
+FIXTURE_SETUP(mte)
+{
+	if (!(getauxval(AT_HWCAP2) & HWCAP2_MTE))
+		SKIP(return, "no memory tagging on this processor");
+	/* Tags 1 to 15 are to be given out, each wrong access is a signal. */
+	ASSERT_EQ(0, prctl(PR_SET_TAGGED_ADDR_CTRL,
+			   PR_TAGGED_ADDR_ENABLE | PR_MTE_TCF_SYNC |
+			   0xfffeUL << PR_MTE_TAG_SHIFT, 0, 0, 0));
+	self->page = sysconf(_SC_PAGESIZE);
+	self->memory = mmap(NULL, self->page, PROT_READ | PROT_WRITE | PROT_MTE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ASSERT_NE(MAP_FAILED, self->memory);
+}
+
+FIXTURE_TEARDOWN(mte)
+{
+	munmap(self->memory, self->page);
+}
+
+/* A random tag for the 16 bytes at @p: the pointer that has it */
+static unsigned long *tag(unsigned long *p)
+{
+	asm volatile(".arch armv8.5-a+memtag\n"
+		     "irg	%0, %0\n"
+		     "stg	%0, [%0]\n"
+		     : "+r" (p) : : "memory");
+	return p;
+}
+
+TEST_F(mte, memory_tag_of_the_data_passes_unchanged)
+{
+	unsigned long *tagged = tag(self->memory);
+	struct instance in = { .args = { .nr = 1 } };
+	struct slot *slot;
+
+	ASSERT_NE(tagged, self->memory);
+	*tagged = 4321;
+	ASSERT_EQ(0, instance_open(&in));
+	slot = instance_slot(&in, 0);
+	*slot = (struct slot){ (unsigned long)tagged, (unsigned long)load_from_x17 };
+	EXPECT_EQ(4321, instance_run(&in, 0));
+	/* Without the tag, or with another, it does not work. */
+	slot->data = (unsigned long)self->memory;
+	EXPECT_EQ(SIGSEGV, signal_of(run_first, &in));
+	slot->data = (unsigned long)tagged ^ 1UL << 56;
+	EXPECT_EQ(SIGSEGV, signal_of(run_first, &in));
+	instance_close(&in);
+}
+
+TEST_F(mte, trampolines_work_where_tags_are_checked)
+{
+	const struct abi_mode *mode;
+	uint32_t i, wrong = 0;
+
+	for (mode = abi_modes; mode->name; mode++) {
+		struct instance in = { .args = { .mode = mode->mode, .nr = 1 } };
+
+		ASSERT_EQ(0, instance_open(&in));
+		for (i = 0; i < in.args.nr; i++)
+			instance_slot(&in, i)->code = (unsigned long)abi_return_data;
+		for (i = 0; i < in.args.nr; i++)
+			wrong += instance_run(&in, i) !=
+				 (mode->mode == TRAMPFD_MODE_DATA ? 0 :
+				  (unsigned long)instance_slot(&in, i));
+		EXPECT_EQ(0, wrong);
+		instance_close(&in);
+	}
+}
+
+TEST(arm_trampolines_exist_where_the_kernel_runs_arm)
+{
+	struct trampfd_create_args args = { .abi = TRAMPFD_ABI_ARM, .nr = 1 };
+	int fd = trampfd_create(&args, sizeof(args));
+
+	if (fd < 0 && errno == EOPNOTSUPP)
+		SKIP(return, "no arm on this kernel");
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(2 * sizeof(uint32_t), args.table_stride);
+	EXPECT_EQ(TRAMPFD_REG(12), args.data_reg);
+	EXPECT_EQ(0, args.scratch_reg);
+	close(fd);
+}
+
+TEST_HARNESS_MAIN

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What arm alone has: two states, A32 and T32 (Thumb), of the caller and of the
+ * target; and arm64 kernels that run it.
+ */
+#include <sys/utsname.h>
+
+#include "common.h"
+
+/*
+ * call_a32(), call_t32(): call @fn from that state; jump_a32(), jump_t32():
+ * branch to it, as a tail call does.  target_a32, target_t32: return r12, and in
+ * r1 which of them it was.  Each makes sense in its own state only.  The address
+ * of a T32 function has bit 0 set.
+ */
+extern const char call_a32[], call_t32[], jump_a32[], jump_t32[], target_a32[],
+		  target_t32[];
+
+asm("	.pushsection .text\n"
+"	.syntax	unified\n"
+"	.globl	call_a32, call_t32, jump_a32, jump_t32, target_a32, target_t32\n"
+"	.type	call_a32, %function\n"
+"	.type	call_t32, %function\n"
+"	.type	jump_a32, %function\n"
+"	.type	jump_t32, %function\n"
+"	.type	target_a32, %function\n"
+"	.type	target_t32, %function\n"
+"	.align	2\n"
+"	.arm\n"
+"call_a32:\n"
+"	push	{r4, lr}\n"
+"	blx	r0\n"
+"	pop	{r4, pc}\n"
+"jump_a32:\n"
+"	bx	r0\n"
+"target_a32:\n"
+"	mov	r0, r12\n"
+"	mov	r1, #32\n"
+"	bx	lr\n"
+"	.thumb\n"
+"	.align	2\n"
+"	.thumb_func\n"
+"call_t32:\n"
+"	push	{r4, lr}\n"
+"	blx	r0\n"
+"	pop	{r4, pc}\n"
+"	.thumb_func\n"
+"jump_t32:\n"
+"	bx	r0\n"
+"	.thumb_func\n"
+"target_t32:\n"
+"	mov	r0, r12\n"
+"	movs	r1, #16\n"
+"	bx	lr\n"
+#ifndef __thumb__
+"	.arm\n"
+#endif
+"	.popsection\n");
+
+FIXTURE(state) {};
+
+FIXTURE_VARIANT(state) {
+	const char *enter;
+	const char *target;
+	unsigned long which;
+};
+
+FIXTURE_VARIANT_ADD(state, a32_calls_a32) { call_a32, target_a32, 32 };
+FIXTURE_VARIANT_ADD(state, a32_calls_t32) { call_a32, target_t32, 16 };
+FIXTURE_VARIANT_ADD(state, t32_calls_a32) { call_t32, target_a32, 32 };
+FIXTURE_VARIANT_ADD(state, t32_calls_t32) { call_t32, target_t32, 16 };
+FIXTURE_VARIANT_ADD(state, a32_jumps_to_t32) { jump_a32, target_t32, 16 };
+FIXTURE_VARIANT_ADD(state, t32_jumps_to_a32) { jump_t32, target_a32, 32 };
+
+FIXTURE_SETUP(state) {}
+FIXTURE_TEARDOWN(state) {}
+
+TEST_F(state, of_caller_and_target_does_not_matter)
+{
+	unsigned long long (*enter)(const void *fn);
+	const struct abi_mode *mode;
+	uint32_t i, wrong;
+
+	enter = (void *)variant->enter;
+	for (mode = abi_modes; mode->name; mode++) {
+		struct instance in = {
+			.args = { .mode = mode->mode, .nr = TRAMPFD_NR_MAX }
+		};
+
+		ASSERT_EQ(0, instance_open(&in));
+		for (i = 0, wrong = 0; i < in.args.nr; i++) {
+			struct slot *slot = instance_slot(&in, i);
+			unsigned long long got;
+
+			*slot = (struct slot){ ~i, (unsigned long)variant->target };
+			got = enter(instance_trampoline(&in, i));
+			wrong += (uint32_t)got != (mode->mode == TRAMPFD_MODE_DATA ?
+						   ~i : (unsigned long)slot) ||
+				 got >> 32 != variant->which;
+		}
+		EXPECT_EQ(0, wrong) TH_LOG("%s", mode->name);
+		instance_close(&in);
+	}
+}
+
+TEST(half_of_a_slot_of_mode_SLOT_is_the_users)
+{
+	struct instance in = { .args = { .mode = TRAMPFD_MODE_SLOT, .nr = 1 } };
+	unsigned long *slot;
+	uint32_t i, wrong = 0;
+
+	ASSERT_EQ(0, instance_open(&in));
+	ASSERT_EQ(4 * sizeof(long), in.args.table_stride);
+	for (i = 0; i < in.args.nr; i++) {
+		slot = (unsigned long *)instance_slot(&in, i);
+		slot[1] = (unsigned long)abi_return_data;
+		slot[2] = i;
+		slot[3] = ~i;
+	}
+	for (i = 0; i < in.args.nr; i++) {
+		slot = (unsigned long *)instance_run(&in, i);
+		wrong += slot[2] != i || slot[3] != ~i;
+	}
+	EXPECT_EQ(0, wrong);
+	instance_close(&in);
+}
+
+static void jump_past_the_end(void *in)
+{
+	call(instance_trampoline(in, 1) - sizeof(long));
+}
+
+static void jump_past_the_end_in_t32(void *in)
+{
+	call(instance_trampoline(in, 1) - sizeof(long) + 1);
+}
+
+TEST(what_a_trampoline_leaves_of_its_stride_traps)
+{
+	struct instance in = { .args = { .mode = TRAMPFD_MODE_SLOT, .nr = 1 } };
+
+	ASSERT_EQ(0, instance_open(&in));
+	EXPECT_EQ(SIGILL, signal_of(jump_past_the_end, &in));
+	EXPECT_EQ(SIGILL, signal_of(jump_past_the_end_in_t32, &in));
+	instance_close(&in);
+}
+
+TEST(arm64_trampolines_exist_on_arm64_kernels_alone)
+{
+	struct trampfd_create_args args = { .abi = TRAMPFD_ABI_ARM64, .nr = 1 };
+	int fd = trampfd_create(&args, sizeof(args));
+	struct utsname name;
+
+	/* Whether uname(2) tells an arm task of arm64 depends on its personality. */
+	ASSERT_EQ(0, uname(&name));
+	if (!strncmp(name.machine, "aarch64", 7) || !strncmp(name.machine, "armv8", 5)) {
+		ASSERT_GE(fd, 0);
+		EXPECT_EQ(2 * sizeof(uint64_t), args.table_stride);
+	} else {
+		EXPECT_EQ(-1, fd);
+		EXPECT_EQ(EOPNOTSUPP, errno);
+	}
+}
+
+TEST_HARNESS_MAIN

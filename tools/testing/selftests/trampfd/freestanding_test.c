@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * trampfd from a program without a C library.  It is also what can be run where
+ * there is none: on big-endian kernels of arm64 and arm, on which instructions
+ * are little-endian and slots are not.
+ */
+#include <linux/trampfd.h>
+
+#include "../kselftest.h"
+#include "abi.h"
+
+struct instance {
+	struct trampfd_create_args args;
+	int fd;
+	char *code;
+	char *table;
+};
+
+/* 0, or the errno */
+static int instance_open(struct instance *in)
+{
+	in->fd = my_syscall2(__NR_trampfd_create, &in->args, sizeof(in->args));
+	if (in->fd < 0)
+		return -in->fd;
+	in->code = mmap(NULL, in->args.table_offset + in->args.table_size,
+			PROT_READ | PROT_EXEC, MAP_PRIVATE, in->fd, 0);
+	if (in->code == MAP_FAILED)
+		return errno;
+	in->table = mmap(in->code + in->args.table_offset, in->args.table_size,
+			 PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
+			 in->fd, in->args.table_offset);
+	return in->table == MAP_FAILED ? errno : 0;
+}
+
+static void instance_close(struct instance *in)
+{
+	munmap(in->code, in->args.table_offset + in->args.table_size);
+	close(in->fd);
+}
+
+/* Call every trampoline; how many do not load what is theirs, or -errno. */
+static int call_all(const struct abi_mode *mode, unsigned int nr)
+{
+	struct instance in = { .args = { .mode = mode->mode, .nr = nr } };
+	int err = instance_open(&in), wrong = 0;
+	unsigned long *slot;
+	unsigned int i;
+
+	if (err)
+		return -err;
+	for (i = 0; i < in.args.nr; i++) {
+		slot = (void *)(in.table + i * in.args.table_stride);
+		slot[0] = ~0UL / 3 - i;
+		slot[1] = mode->mode == TRAMPFD_MODE_PUSH ?
+			  (unsigned long)abi_return_push :
+			  (unsigned long)abi_return_data;
+	}
+	for (i = 0; i < in.args.nr; i++) {
+		unsigned long (*trampoline)(void);
+
+		trampoline = (void *)(in.code + i * in.args.code_stride);
+		slot = (void *)(in.table + i * in.args.table_stride);
+		wrong += trampoline() != (mode->mode == TRAMPFD_MODE_DATA ?
+					  slot[0] : (unsigned long)slot);
+	}
+	instance_close(&in);
+	return wrong;
+}
+
+/*
+ * Call the last trampoline of an instance with known registers; how many of them
+ * do not arrive as they should, or -errno.
+ */
+static int probe(const struct abi_mode *mode, int data)
+{
+	struct instance in = { .args = {
+		.mode = mode->mode, .data_reg = TRAMPFD_REG(data), .nr = 1,
+	} };
+	int err = instance_open(&in), wrong = 0;
+	const struct abi_reg *r;
+	unsigned long *slot, want;
+
+	if (err)
+		return -err;
+	slot = (void *)(in.table + in.args.table_size - in.args.table_stride);
+	slot[0] = ~0UL / 5;
+	slot[1] = (unsigned long)abi_probe_target;
+	for (r = abi_regs; r->name; r++)
+		abi_probe_in.regs[r->dwarf] = ~0UL / 7 + r->dwarf;
+	abi_probe_entry = (unsigned long)in.code + in.args.code_size -
+			  in.args.code_stride;
+	abi_probe_drop = mode->mode == TRAMPFD_MODE_PUSH;
+	abi_probe();
+
+	for (r = abi_regs; r->name; r++) {
+		want = abi_probe_in.regs[r->dwarf];
+		if (r->dwarf == data)
+			want = mode->mode == TRAMPFD_MODE_DATA ? slot[0] :
+			       (unsigned long)slot;
+		else if (TRAMPFD_REG(r->dwarf) == in.args.scratch_reg)
+			continue;
+		wrong += abi_probe_out.regs[r->dwarf] != want;
+	}
+	instance_close(&in);
+	return wrong;
+}
+
+static int probe_all(const struct abi_mode *mode)
+{
+	const struct abi_reg *r;
+	int wrong = 0;
+
+	for (r = abi_regs; !wrong && r->name; r++)
+		wrong = probe(mode, r->dwarf);
+	return wrong;
+}
+
+/* Whether the bytes of the first instruction are as in a little-endian program. */
+static int code_is_in_order(void)
+{
+	struct instance in = { .args = { .nr = 1 } };
+	int in_order;
+
+	if (instance_open(&in))
+		return 0;
+#ifdef __arm__
+	in_order = in.code[3] == 0xe2;		/* add, always */
+#else
+	in_order = abi_is_landing_pad(in.code);
+#endif
+	instance_close(&in);
+	return in_order;
+}
+
+int main(void)
+{
+	const struct abi_mode *mode;
+	unsigned int modes = 0;
+
+	for (mode = abi_modes; mode->name; mode++)
+		modes++;
+	ksft_print_header();
+	ksft_set_plan(3 * modes + 1);
+
+	ksft_test_result(code_is_in_order(), "%s: instructions are in their byte order\n",
+			 abi_name);
+	for (mode = abi_modes; mode->name; mode++) {
+		ksft_test_result(!call_all(mode, 1),
+				 "%s: each trampoline of a small instance\n", mode->name);
+		ksft_test_result(!call_all(mode, TRAMPFD_NR_MAX),
+				 "%s: each trampoline of the largest instance\n", mode->name);
+		ksft_test_result(!probe_all(mode),
+				 "%s: each data register, and no other\n", mode->name);
+	}
+	ksft_finished();
+}

@@ -51,6 +51,10 @@
 #define SCRATCH_REG		TRAMPFD_REG(1)	/* ecx */
 #define TARGET			__attribute__((regparm(1)))
 #define COMPARE(a, b, context)	compare(context, a, b)
+#elif defined(__aarch64__) || defined(__arm__)
+#define DATA_REG		TRAMPFD_REG(2)	/* x2 or r2, the third argument */
+#define TARGET
+#define COMPARE(a, b, context)	compare(a, b, context)
 #else
 #error "say here in which register a function of three arguments gets the last"
 #endif

@@ -1,34 +1,91 @@
 # shellcheck shell=bash disable=SC2034 # the variables are for the scripts that source this
 # The facts of each architecture that has a kernel, and of each ABI that has
 # programs: the one place to add another.
+#
+# A kernel is named ARCH or ARCH-VARIANT: one of the same architecture that has
+# harness/config/VARIANT.config as well.
 
-ARCHES="x86_64 i386"
+ARCHES="x86_64 i386 arm64 arm"
 
-# For a kernel. guest: the QEMU command; debarch: whose busybox; objects:
-# about how many a build from nothing compiles.
-arch_facts() { # ARCH
-	case $1 in
+# For a kernel. base, variant: the parts of its name; variants: the kernels of the architecture to test beside it;
+# guest: the QEMU command, and cpus: which of its processors to test on, the
+# first if CPU does not say; borrowed: files of ours of another architecture that
+# it builds too; debarch: whose busybox, none where Debian has none;
+# objects: about how many a build from nothing compiles.
+arch_facts() { # KERNEL
+	base=${1%%-*} variant=
+	[ "$base" = "$1" ] || variant=${1#*-}
+	borrowed=
+	case $base in
 	x86_64 | i386)
 		srcarch=x86
 		image=arch/x86/boot/bzImage
-		guest="qemu-system-x86_64 -M microvm,acpi=off -cpu ${CPU:-max}"
+		machine="qemu-system-x86_64 -M microvm,acpi=off" cpus="max"
 		console=ttyS0
 		append="reboot=t tsc=reliable"
 		;;
-	*) die "no such architecture: '$1' (there are: $ARCHES)" ;;
+	arm64)
+		srcarch=arm64 borrowed=arch/arm/kernel/trampfd_a32
+		image=arch/arm64/boot/Image.gz
+		# max: BTI, pointer authentication, memory tagging; cortex-a53: none of them
+		machine="qemu-system-aarch64 -M virt,gic-version=3" cpus="max,pauth-impdef=on cortex-a53"
+		console=ttyAMA0
+		append=
+		;;
+	arm)
+		srcarch=arm
+		image=arch/arm/boot/zImage
+		machine="qemu-system-arm -M virt" cpus="cortex-a15"
+		console=ttyAMA0
+		append=
+		;;
+	*) die "no such architecture: '$base' (there are: $ARCHES)" ;;
+	esac
+	case $base in
+	x86_64) cross=x86_64-linux-gnu- debarch=amd64 objects=770 abis="x86_64 i386" variants= ;;
+	i386) cross=i686-linux-gnu- debarch=i386 objects=730 abis="i386" variants= ;;
+	arm64) cross=aarch64-linux-gnu- debarch=arm64 objects=670 abis="arm64 arm" variants="16k 64k be" ;;
+	arm) cross=arm-linux-gnueabihf- debarch=armhf objects=690 abis="arm" variants=be ;;
 	esac
 	case $1 in
-	x86_64) cross=x86_64-linux-gnu- debarch=amd64 objects=770 abis="x86_64 i386" ;;
-	i386) cross=i686-linux-gnu- debarch=i386 objects=730 abis="i386" ;;
+	arm64-16k | arm64-64k) cpus="${cpus%% *}" ;;
+	arm64-be) cpus="${cpus%% *}" debarch='' abis="arm64_be arm_be" ;;
+	arm-be) debarch='' abis="arm_be" ;;
 	esac
+	cpu=${CPU:-${cpus%% *}}
+	case $base,$cpu in arm64,max*) machine+=,mte=on ;; esac
+	guest="$machine -cpu $cpu"
 }
 
-# For programs of an ABI. headers: the kernel's ARCH; elf: what `file` in the
-# words of readelf, class and machine, says of such a program.
+# For programs of an ABI. headers: the kernel's ARCH; elf: what readelf says of
+# such a program, class, data and machine. Debian has no C library for the
+# big-endian ones: their programs are freestanding. Those of arm are to be loaded
+# by arm64 kernels of any page size too.
 abi_facts() { # ABI
 	case $1 in
-	x86_64) abi_cc=x86_64-linux-gnu-gcc abi_cxx="g++" abi_objdump="objdump -b binary -m i386:x86-64 -D" headers=x86_64 elf="ELF64 Advanced Micro Devices X86-64" ;;
-	i386) abi_cc=i686-linux-gnu-gcc abi_cxx="g++ -m32" abi_objdump="objdump -b binary -m i386 -D" headers=i386 elf="ELF32 Intel 80386" ;;
+	x86_64) abi_cc=x86_64-linux-gnu-gcc abi_cxx="g++" headers=x86_64 elf="ELF64 little X86-64" disassembler="objdump -m i386:x86-64" ;;
+	i386) abi_cc=i686-linux-gnu-gcc abi_cxx="g++ -m32" headers=i386 elf="ELF32 little 80386" disassembler="objdump -m i386" ;;
+	arm64) abi_cc=aarch64-linux-gnu-gcc headers=arm64 elf="ELF64 little AArch64" ;;
+	arm) abi_cc="arm-linux-gnueabihf-gcc -Wl,-z,max-page-size=65536" headers=arm elf="ELF32 little ARM" ;;
+	arm64_be) abi_cc="aarch64-linux-gnu-gcc -mbig-endian" headers=arm64 elf="ELF64 big AArch64" ;;
+	arm_be) abi_cc="arm-linux-gnueabihf-gcc -Wl,-z,max-page-size=65536 -mbig-endian -Wl,--be8" headers=arm elf="ELF32 big ARM" ;;
 	*) die "no such ABI: '$1'" ;;
 	esac
+	# Instructions are little-endian on both.
+	case $1 in
+	arm64*) abi_cxx=${abi_cc/gcc/g++} disassembler="aarch64-linux-gnu-objdump -m aarch64" ;;
+	arm*) abi_cxx=${abi_cc/gcc/g++} disassembler="arm-linux-gnueabihf-objdump -m arm" ;;
+	esac
+	abi_objdump="$disassembler -b binary -D"
+}
+
+# Compiles a freestanding program with the kernel's nolibc. The Thumb code of
+# nolibc's entry point needs a frame pointer out of its way.
+nolibc_cc() { # ABI OUTPUT SOURCE [FLAG...]
+	local abi=$1 out=$2 source=$3 include
+	shift 3
+	include=$("$ROOT/harness/headers.sh" "$abi")
+	abi_facts "$abi"
+	$abi_cc -static -nostdlib -O2 -Wall -Wextra -fno-stack-protector -fomit-frame-pointer -fno-asynchronous-unwind-tables \
+		-I "$TREE/tools/include/nolibc" -isystem "$include" "$@" -o "$out" "$source" -lgcc
 }

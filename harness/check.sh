@@ -71,8 +71,11 @@ guest_tap() { # NAME INDENT ARCH PROGRAM...
 	[ -z "$why" ] || { failed=$((failed + 1)) && tail -n 5 "$log.tap" "$log.log" | sed 's/^/        /'; }
 }
 
-guest_kunit() { # ARCH
-	APPEND=kunit.enable=1 guest_tap "KUnit on $1" '    ' "$1" busybox sh -c 'cat /sys/kernel/debug/kunit/*/results'
+guest_kunit() { # KERNEL
+	local cat=$WORK/$1/cat
+	arch_facts "$1"
+	step "programs for $1" nolibc_cc "${abis%% *}" "$cat" "$ROOT/harness/cat.c"
+	APPEND=kunit.enable=1 guest_tap "KUnit on $1" '    ' "$1" "$cat" /sys/kernel/debug/kunit/trampfd/results
 }
 
 # Our files of the kernel tree, relative to it.
@@ -111,11 +114,21 @@ header_stands_alone() { # ABI
 	$abi_cxx -std=c++98 "$@" -x c++ /dev/null
 }
 
-run_selftests() { # ARCH ABI
+run_selftests() { # KERNEL ABI
 	local test dir=$WORK/selftests/$2
 	for test in $(<"$dir/tests"); do
-		FILES="$(find "$dir" -maxdepth 1 -type f -executable ! -name "$test" -printf '%p ')${FILES:-}" \
-			guest_tap "$test, $2 on $1" '' "$1" "$dir/$test"
+		guest_tap "$test, $2 on $1${CPU:+, $CPU}" '' "$1" "$dir/$test"
+	done
+}
+
+# Everything that is run in a kernel, but what is about the harness
+test_kernel() { # KERNEL
+	local abi
+	guest_kunit "$1"
+	arch_facts "$1"
+	for abi in $abis; do
+		step "trampolines as the assembler makes them, $abi on $1" "$ROOT/harness/sequences.sh" "$1" "$abi"
+		run_selftests "$1" "$abi"
 	done
 }
 
@@ -124,7 +137,7 @@ answers_enosys() { # ARCH ABI
 	abi_facts "$2"
 	include=$("$ROOT/harness/headers.sh" "$2")
 	$abi_cc -static -O2 -isystem "$include" -o "$program" "$ROOT/harness/enosys.c"
-	KERNEL=$1-without-trampfd "$ROOT/harness/vm.sh" "$1" "$program"
+	"$ROOT/harness/vm.sh" "$1-without-trampfd" "$program"
 }
 
 readme_program_runs() {
@@ -142,8 +155,11 @@ all=
 if [ "${1:-}" = --all ]; then all=all && shift; fi
 # shellcheck disable=SC2086 # words
 [ $# != 0 ] || set -- $ARCHES
-for arch; do arch_facts "$arch"; done
-all_abis=$(for arch; do arch_facts "$arch" && echo "$abis"; done | xargs -n1 | sort -u)
+all_abis=$(for arch; do
+	arch_facts "$arch"
+	echo "$abis"
+	for variant in $variants; do arch_facts "$arch-$variant" && echo "$abis"; done
+done | xargs -n1 | sort -u)
 open_work
 
 step "packages" "$ROOT/harness/packages.sh"
@@ -171,9 +187,15 @@ for arch; do
 		warning_is_reported hang_is_reported lost_status_is_reported; do
 		step "guest: ${promise//_/ }, $arch" "$ROOT/harness/test-harness.sh" $promise "$arch"
 	done
-	guest_kunit "$arch"
+	test_kernel "$arch"
 	arch_facts "$arch"
-	for abi in $abis; do run_selftests "$arch" "$abi"; done
+	for cpu in ${cpus#* }; do
+		[ "$cpu" = "$cpus" ] || CPU=$cpu run_selftests "$arch" "${abis%% *}"
+	done
+	for variant in $variants; do
+		step "kernel $arch-$variant" "$ROOT/harness/kernel.sh" "$arch-$variant"
+		test_kernel "$arch-$variant"
+	done
 done
 case " $* " in *" x86_64 "*)
 	step "guest: i386 program runs on x86_64" "$ROOT/harness/test-harness.sh" i386_program_runs_on_x86_64
@@ -184,7 +206,7 @@ for arch; do
 done
 if [ -n "$all" ]; then
 	for arch; do
-		step "kernel $arch without trampfd" "$ROOT/harness/kernel.sh" "$arch" without-trampfd
+		step "kernel $arch without trampfd" "$ROOT/harness/kernel.sh" "$arch-without-trampfd"
 		arch_facts "$arch"
 		for abi in $abis; do
 			step "kernel without trampfd answers ENOSYS, $abi on $arch" answers_enosys "$arch" "$abi"

@@ -30,7 +30,7 @@ disassemble() {
 		# shellcheck disable=SC2086 # one argument each byte
 		printf '%b' "$(printf '\\x%s' ${line#*bytes:})" >"$bytes"
 		echo
-		$abi_objdump "$bytes" | sed -n 's/^ *\([0-9a-f]*\):\t\(.*\)\t\([a-z].*\)$/    \1  \3/p' | grep -v 'int3$' || :
+		$abi_objdump "$bytes" | sed -n 's/^ *\([0-9a-f]*\):\t[0-9a-f ]*\t\(.*\)$/    \1  \2/p' | grep -v 'int3$' | expand
 	done
 }
 
@@ -55,8 +55,17 @@ check() {
 	expect "code r-x" 'r-xp .*anon_inode:\[trampfd\]'
 	expect "a table rw-" 'rw-p .*anon_inode:\[trampfd\]'
 	expect "no mapping both w and x" 'executable at once: 0$'
-	expect "a landing pad" '0  endbr(64|32)'
-	expect "a jump through the table" 'jmp +\*0x'
+	case ${abis%% *} in
+	arm64)
+		expect "a landing pad" '0  bti +c'
+		expect "a jump through the table" 'br +x16'
+		;;
+	arm) expect "a jump through the table" 'ldmdb +r2, \{r2, pc\}' ;;
+	*)
+		expect "a landing pad" '0  endbr(64|32)'
+		expect "a jump through the table" 'jmp +\*0x'
+		;;
+	esac
 	[ "$(sed -n 's/.*called \([0-9]*\) times/\1/p' "$shown" | sort -u | wc -l)" = 3 ] ||
 		{ say "demo: the three closures do not count each for itself"; missing=yes; }
 	awk '/its share/ { code[++n] = $(NF - 5) + 0; share[n] = $(NF - 1) }

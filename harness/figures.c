@@ -126,7 +126,7 @@ static unsigned long long frame(const void *addr)
 	int fd = open("/proc/self/pagemap", O_RDONLY);
 	unsigned long long entry;
 
-	if (fd < 0 || pread(fd, &entry, 8, (uintptr_t)addr / 4096 * 8) != 8)
+	if (fd < 0 || pread(fd, &entry, 8, (uintptr_t)addr / getpagesize() * 8) != 8)
 		die("pagemap");
 	close(fd);
 	return entry & ((1ULL << 55) - 1);
@@ -155,7 +155,7 @@ static void report_sharing(unsigned int nr, int processes)
 		close(go[1]);
 		open_instance(&in, nr);
 		use(&in);
-		for (i = 0; i < in.args.code_size; i += 4096) {
+		for (i = 0; i < in.args.code_size; i += getpagesize()) {
 			f = frame(in.code + i);
 			if (write(back[1], &f, sizeof(f)) != sizeof(f))
 				die("write");
@@ -164,7 +164,7 @@ static void report_sharing(unsigned int nr, int processes)
 		_exit(read(go[0], &f, 1) != 0);
 	}
 	open_instance(&in, nr);
-	pages = in.args.code_size / 4096;
+	pages = in.args.code_size / getpagesize();
 	frames = calloc(pages * processes, sizeof(f));
 	for (; n < pages * processes; n++)
 		if (read(back[0], &frames[n], sizeof(f)) != sizeof(f))

@@ -19,11 +19,19 @@ open_work
 
 cd "$ROOT"
 echo "Lines: all, and with code alone"
-for file in fs/trampfd/*.c "arch/$srcarch/kernel/trampfd.c" include/linux/trampfd.h; do
+files=(fs/trampfd/geometry.c fs/trampfd/inode.c "arch/$srcarch/kernel/trampfd.c")
+[ -z "$borrowed" ] || files+=("$borrowed.c")
+[ "$base" != arm ] || files+=(arch/arm/kernel/trampfd_a32.c)
+for file in "${files[@]}" include/linux/trampfd.h; do
 	printf '%9s %5s  %s\n' "$(wc -l <"$file")" "$(code_lines "$file")" "$file"
 done
 echo "Size of the objects, $arch"
-(cd "$WORK/$arch" && size -t fs/trampfd/*.o "arch/$srcarch/kernel/trampfd.o" | grep -v built-in)
+(cd "$WORK/$arch" && size -t "${files[@]/%.c/.o}")
+for abi in $abis; do
+	echo "Trampolines of $abi"
+	"$ROOT/harness/sequences.sh" "$arch" "$abi"
+done
+abi_facts "${abis%% *}"
 
 program=$WORK/samples/figures-$arch
 mkdir -p "$WORK/samples"

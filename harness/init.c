@@ -7,20 +7,13 @@
  * the other: output is the virtio console hvc0, input the virtio port 1 (which,
  * unlike a terminal, knows an end of file), and the status goes out on port 2,
  * which can be opened only once and is ours.
+ *
+ * Built with the kernel's nolibc: there are guests for which Debian has no C
+ * library.
  */
-#include <errno.h>
-#include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/ioctl.h>
-#include <sys/mount.h>
-#include <sys/reboot.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <termios.h>
-#include <unistd.h>
+#include "nolibc.h"
+
+#include <asm/termbits.h>
 
 #define MAX_ARGS 256
 
@@ -28,7 +21,7 @@ static void die(const char *what)
 {
 	/* Standard error is the kernel's console here; no status says the rest. */
 	perror(what);
-	reboot(RB_AUTOBOOT);
+	reboot(LINUX_REBOOT_CMD_RESTART);
 }
 
 static void mount_all(void)
@@ -88,19 +81,22 @@ static char **read_args(void)
 	return n ? args : NULL;
 }
 
+/* What cfmakeraw(3) does, as far as output is concerned */
 static void make_raw(int tty)
 {
 	struct termios t;
 
-	if (tcgetattr(tty, &t))
+	if (ioctl(tty, TCGETS, &t))
 		die("hvc0");
-	cfmakeraw(&t);
-	tcsetattr(tty, TCSANOW, &t);
+	t.c_oflag &= ~OPOST;
+	t.c_lflag &= ~(ECHO | ICANON | ISIG | IEXTEN);
+	ioctl(tty, TCSETS, &t);
 }
 
 static void run(char * const *args, int in, int out)
 {
 	static char * const shell[] = { "/bin/sh", "-l", NULL };
+	static char * const env[] = { "PATH=/bin:/", "HOME=/", "TERM=linux", NULL };
 
 	setsid();
 	if (!args)
@@ -110,17 +106,18 @@ static void run(char * const *args, int in, int out)
 	dup2(out, 2);
 	if (!args)
 		args = shell;
-	execv(args[0], args);
-	fprintf(stderr, "cannot execute %s: ", args[0]);
-	perror(NULL);
-	_exit(errno == ENOENT ? 127 : 126);
+	execve(args[0], args, env);
+	in = errno;
+	fprintf(stderr, "cannot execute %s: errno %d\n", args[0], in);
+	exit(in == ENOENT ? 127 : 126);
 }
 
 int main(void)
 {
 	char **args = read_args();
-	int status, report, in, out, how;
+	int report, in, out, how;
 	pid_t program, pid;
+	FILE *status;
 
 	mount_all();
 	report = open_status();
@@ -130,7 +127,6 @@ int main(void)
 		in = open_device("/dev/vport0p1", O_RDONLY);
 		make_raw(out);
 	}
-	setenv("PATH", "/bin:/", 1);
 
 	program = fork();
 	if (program == 0)
@@ -140,10 +136,12 @@ int main(void)
 	while (pid != program && (pid > 0 || errno == EINTR));
 
 	kill(-1, SIGKILL);
-	tcdrain(out);
-	status = WIFSIGNALED(how) ? dprintf(report, "signal %d\n", WTERMSIG(how))
-				  : dprintf(report, "exit %d\n", WEXITSTATUS(how));
-	if (status < 0)
+	ioctl(out, TCSBRK, (void *)1);	/* until all of it is out */
+	status = fdopen(report, "w");
+	if (!status ||
+	    (WIFEXITED(how) ? fprintf(status, "exit %d\n", WEXITSTATUS(how)) :
+			      fprintf(status, "signal %d\n", WTERMSIG(how))) < 0)
 		die("status");
-	reboot(RB_AUTOBOOT);
+	reboot(LINUX_REBOOT_CMD_RESTART);
+	return 1;
 }

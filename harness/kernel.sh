@@ -1,9 +1,9 @@
 #!/bin/bash
-# Builds the kernel of an architecture in $WORK/<ARCH>, or in $WORK/<ARCH>-<VARIANT>
-# with harness/config/<VARIANT>.config over the other fragments.
-#   kernel.sh ARCH [VARIANT]            the kernel
-#   kernel.sh --lint ARCH               only our objects, with the compiler's and
-#                                       sparse's extra warnings, in $WORK/<ARCH>-lint
+# Builds a kernel in $WORK/<KERNEL>: ARCH, or ARCH-VARIANT with
+# harness/config/VARIANT.config over the other fragments.
+#   kernel.sh KERNEL            the kernel
+#   kernel.sh --lint ARCH       only our objects, with the compiler's and sparse's
+#                               extra warnings, in $WORK/<ARCH>-lint
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/env.sh"
 # shellcheck source=harness/arch.sh
@@ -11,15 +11,14 @@
 
 lint=
 if [ "$1" = --lint ]; then lint=lint && shift; fi
-arch=$1 variant=${2:-$lint}
-name=$arch${variant:+-$variant}
+name=$1${lint:+-lint}
 out=$WORK/$name
 log=$LOG/kernel-$name.log
-arch_facts "$arch"
+arch_facts "$1"
 
 # What does not depend on who builds where and when gives a compiler cache its hits.
 kmake() {
-	make -C "$TREE" O="$out" ARCH="$arch" CROSS_COMPILE="$cross" CC="ccache ${cross}gcc" LOCALVERSION= \
+	make -C "$TREE" O="$out" ARCH="$base" CROSS_COMPILE="$cross" CC="ccache ${cross}gcc" LOCALVERSION= \
 		KBUILD_BUILD_TIMESTAMP=1970-01-01 KBUILD_BUILD_VERSION=1 KBUILD_BUILD_USER=trampfd KBUILD_BUILD_HOST=trampfd \
 		-j"$(nproc)" "$@"
 }
@@ -27,7 +26,7 @@ kmake() {
 # What we ask for, the last word last.
 fragments() {
 	local file
-	for file in "$ROOT/harness/config/common.config" "$ROOT/harness/config/$arch.config" \
+	for file in "$ROOT/harness/config/common.config" "$ROOT/harness/config/$base.config" \
 		"$TREE/tools/testing/selftests/trampfd/config" "$ROOT/harness/config/$variant.config"; do
 		[ ! -f "$file" ] || echo "$file"
 	done
@@ -48,8 +47,9 @@ unmet() {
 
 # Over tinyconfig. merge_config.sh's own make knows no CC=: it merges only (-m).
 make_config() {
-	fragments | (cd "$out" && KCONFIG_CONFIG=.requested xargs "$TREE/scripts/kconfig/merge_config.sh" -m \
-		"$TREE/kernel/configs/tiny.config" "$TREE/arch/$srcarch/configs/tiny.config") &&
+	local tiny=("$TREE/kernel/configs/tiny.config" "$TREE/arch/$srcarch/configs/tiny.config")
+	[ -f "${tiny[1]}" ] || unset 'tiny[1]'
+	fragments | (cd "$out" && KCONFIG_CONFIG=.requested xargs "$TREE/scripts/kconfig/merge_config.sh" -m "${tiny[@]}") &&
 		kmake KCONFIG_ALLCONFIG="$out/.requested" allnoconfig
 }
 
@@ -85,11 +85,12 @@ build() {
 warnings() {
 	local ours
 	cd "$TREE"
-	mapfile -t ours < <(grep -E "^(arch/$srcarch/|[^a]).*\.[ch]$" "$WORK/overlaid" | grep -vE '^(tools|samples|Documentation)/')
-	mapfile -t objects < <(printf '%s\n' "${ours[@]}" | sed -n 's/c$/o/p')
+	mapfile -t ours < <(grep -E "^(arch/$srcarch/${borrowed:+|$borrowed}|[^a]).*\.[ch]$" "$WORK/overlaid" | grep -vE '^(tools|samples|Documentation)/')
+	# Kbuild knows what is another architecture's by the way that leads there.
+	mapfile -t objects < <(printf '%s\n' "${ours[@]}" | sed -n "\\#^arch/$srcarch/#!s#^arch/#arch/$srcarch/kernel/../../#; s/c\$/o/p")
 	(cd "$out" && rm -f "${objects[@]}")
 	kmake W=1 C=2 "${objects[@]}" >"$log" 2>&1 || failed
-	! printf '%s\n' "${ours[@]}" | grep -F -f - "$log" | grep -vE '^  [A-Z]' || die "warnings in our files (log: $log)"
+	! printf '%s\n' "${ours[@]#arch/}" | grep -F -f - "$log" | grep -vE '^  [A-Z]' || die "warnings in our files (log: $log)"
 }
 
 open_work

@@ -1,14 +1,15 @@
 #!/bin/bash
-# Boots the kernel of an architecture under QEMU, runs one static program in it
-# and ends as that program did. Without a program: a shell on the terminal.
-#   vm.sh ARCH [PROGRAM [ARGUMENT...]]
+# Boots a kernel (harness/arch.sh says how they are named) under QEMU, runs one
+# static program in it and ends as that program did. Without a program: a shell
+# on the terminal.
+#   vm.sh KERNEL [PROGRAM [ARGUMENT...]]
 # PROGRAM is a file of the host, put into the guest's /, or "busybox", which
-# every guest has. From the environment:
+# every guest but the big-endian ones has. From the environment:
 #   FILES    more files for the guest, "host[:guest] ..."; relative to its /
 #   TIMEOUT  seconds, default 300 (a shell: none)
-#   MEM SMP CPU   of the guest, default 512M, 2, all features QEMU can emulate
+#   MEM SMP CPU   of the guest, default 512M, 2, the first that harness/arch.sh has
 #   APPEND   more for the kernel's command line
-#   CONSOLE  where the kernel's console goes, default $WORK/log/vm-<arch>-<program>.console
+#   CONSOLE  where the kernel's console goes, default $WORK/log/vm-<kernel>-<program>.console
 # Exit status: the program's, 128+N if signal N ended it, or one of these, each
 # with its message:
 #   120 time-out   121 kernel panic   122 oops or BUG   123 WARN or another
@@ -26,21 +27,21 @@ check_program() { # FILE
 	local abi is
 	[ -f "$1" ] || refuse "$1: no such file. PROGRAM is a static program of the host's, or busybox"
 	[ "$(head -c 2 "$1" | tr -d '\0')" != '#!' ] || return 0
-	is=$(readelf -hW "$1" 2>/dev/null | sed -n 's/^ *\(Class\|Machine\): *//p' | paste -sd' ')
+	is=$(readelf -hW "$1" 2>/dev/null |
+		awk '$1 == "Class:" { class = $2 } $1 == "Data:" { data = $(NF - 1) } $1 == "Machine:" { print class, data, $NF }')
 	[ -n "$is" ] || refuse "$1 is neither an ELF program nor a script"
 	for abi in $abis; do
 		abi_facts "$abi"
 		[ "$is" != "$elf" ] || { abi= && break; }
 	done
-	[ -z "$abi" ] || refuse "$1 is $is; the $arch kernel runs: $abis. Compile it with the compiler of one of these"
+	[ -z "$abi" ] || refuse "$1 is $is; the $kernel kernel runs: $abis. Compile it with the compiler of one of these"
 	! readelf -lW "$1" | grep -q INTERP || refuse "$1 is linked dynamically, and the guest has no libraries: link it with -static"
 }
 
 build_init() {
-	init=$WORK/$arch/harness-init
+	init=$WORK/$kernel/harness-init
 	[ ! "$init" -nt "$ROOT/harness/init.c" ] || return 0
-	abi_facts "${abis%% *}"
-	$abi_cc -static -O2 -Wall -o "$run/init" "$ROOT/harness/init.c" || refuse "init.c does not compile"
+	nolibc_cc "${abis%% *}" "$run/init" "$ROOT/harness/init.c" || refuse "init.c does not compile"
 	mv "$run/init" "$init"
 }
 
@@ -50,9 +51,8 @@ initramfs() {
 	local n=0 file guest
 	for file in bin dev proc root sys tmp; do echo "dir /$file 0755 0 0"; done
 	echo "nod /dev/console 0600 0 0 c 5 1"
-	echo "slink /bin/sh busybox 0777 0 0"
 	echo "file /init $init 0755 0 0"
-	echo "file /bin/busybox $busybox 0755 0 0"
+	[ -z "$busybox" ] || printf '%s\n' "slink /bin/sh busybox 0777 0 0" "file /bin/busybox $busybox 0755 0 0"
 	[ ! -e "$run/args" ] || echo "file /.run $run/args 0600 0 0"
 	for file in "${files[@]}"; do
 		guest=${file#*:}
@@ -129,12 +129,12 @@ verdict() {
 	exit "$number"
 }
 
-arch=${1:-x86_64}
+kernel=${1:-x86_64}
 shift || :
-arch_facts "$arch"
-kernel=${KERNEL:-$arch}
+arch_facts "$kernel"
 open_work
-busybox=$("$ROOT/harness/busybox.sh" "$debarch") || exit 125
+busybox=
+[ -z "$debarch" ] || busybox=$("$ROOT/harness/busybox.sh" "$debarch") || exit 125
 run=$(mktemp -d "$WORK/vm.XXXXXX")
 emulator='' feeder='' viewer=''
 trap 'kill $emulator $feeder 2>/dev/null || :; rm -rf "$run"' EXIT
@@ -143,6 +143,8 @@ trap 'exit 143' TERM HUP
 
 read -ra files <<<"${FILES:-}"
 program=${1:-shell}
+[ -n "$busybox" ] || { [ "$program" != shell ] && [ "$program" != busybox ]; } ||
+	refuse "Debian has no busybox for $kernel: say which PROGRAM to run"
 timeout=${TIMEOUT:-0}
 if [ $# != 0 ]; then
 	timeout=${TIMEOUT:-300}
@@ -155,7 +157,7 @@ if [ $# != 0 ]; then
 	fi
 	printf '%s\0' "$guest_program" "$@" >"$run/args"
 fi
-[ -e "$WORK/$kernel/$image" ] || refuse "there is no kernel $kernel yet: make kernel ARCH=$arch"
+[ -e "$WORK/$kernel/$image" ] || refuse "there is no kernel $kernel yet: make kernel ARCH=$kernel"
 console_log=${CONSOLE:-$LOG/vm-$kernel-$(basename "$program").console}
 : >"$console_log"
 build_init

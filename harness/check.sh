@@ -192,6 +192,9 @@ for arch; do
 	for cpu in ${cpus#* }; do
 		[ "$cpu" = "$cpus" ] || CPU=$cpu run_selftests "$arch" "${abis%% *}"
 	done
+	# A processor for 64-bit programs alone, which QEMU has none of that fits
+	[ "$arch" != arm64 ] || APPEND=arm64.no32bit_el0 guest_tap "arm64_test, arm64 on arm64, no AArch32" \
+		'' arm64 "$WORK/selftests/arm64/arm64_test"
 	for variant in $variants; do
 		step "kernel $arch-$variant" "$ROOT/harness/kernel.sh" "$arch-$variant"
 		test_kernel "$arch-$variant"

@@ -4,7 +4,7 @@
 ARCH ?= x86_64
 SHELL := /bin/bash
 .NOTPARALLEL:
-.PHONY: help run vm kernel selftests headers check check-all figures tree packages clean
+.PHONY: help run vm kernel selftests headers check check-all figures coverage tree packages clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -36,6 +36,9 @@ check-all: ## check, and a kernel without trampfd
 
 figures: kernel ## measure
 	@ARCH='$(ARCH)' harness/figures.sh
+
+coverage: tree ## measure which lines of our kernel files the tests run
+	@set -e; for arch in $(ARCH); do harness/coverage.sh $$arch; done
 
 tree: packages ## lay the series over Debian's kernel source
 	@harness/tree.sh

@@ -20,8 +20,14 @@ arch_facts "$1"
 kmake() {
 	make -C "$TREE" O="$out" ARCH="$base" CROSS_COMPILE="$cross" CC="ccache ${cross}gcc" LOCALVERSION= \
 		KBUILD_BUILD_TIMESTAMP=1970-01-01 KBUILD_BUILD_VERSION=1 KBUILD_BUILD_USER=trampfd KBUILD_BUILD_HOST=trampfd \
-		-j"$(nproc)" "$@"
+		"${profiled[@]}" -j"$(nproc)" "$@"
 }
+
+# Kbuild takes an object's file in its directory for its name.
+profiled=()
+if [ "$variant" = gcov ]; then
+	for object in geometry inode trampfd trampfd_a32 ../../arm/kernel/trampfd_a32; do profiled+=("GCOV_PROFILE_$object.o=y"); done
+fi
 
 # What we ask for, the last word last.
 fragments() {

@@ -1,0 +1,51 @@
+#!/bin/bash
+# Measures which lines and branches of our kernel files the selftests run, and
+# writes a report in HTML.
+#   coverage.sh ARCH
+# shellcheck source=harness/env.sh
+. "$(dirname "$0")/env.sh"
+# shellcheck source=harness/arch.sh
+. "$ROOT/harness/arch.sh"
+
+# In the guest: every test, then what the kernel counted (gcov.rst), as an archive.
+guest_script() {
+	echo '#!/bin/sh'
+	for abi in $abis; do
+		for test in $(<"$WORK/selftests/$abi/tests"); do
+			echo "/$abi/$test >/dev/null 2>&1 </dev/null || echo $abi/$test: \$? >&2"
+		done
+	done
+	cat <<-'END'
+		mkdir /tmp/gcov
+		cd /sys/kernel/debug/gcov
+		find . -name '*.gcda' | grep -E 'fs/trampfd|kernel/trampfd' | while read -r file; do
+			mkdir -p "/tmp/gcov/$(dirname "$file")"
+			cat "$file" >"/tmp/gcov/$file"
+		done
+		cd /tmp/gcov && tar cf - .
+	END
+}
+
+arch=$1
+arch_facts "$arch-gcov"
+open_work
+"$ROOT/harness/kernel.sh" "$arch-gcov"
+run=$(mktemp -d "$WORK/coverage.XXXXXX")
+trap 'rm -rf "$run"' EXIT
+files=
+for abi in $abis; do
+	"$ROOT/harness/selftests.sh" "$abi" >/dev/null
+	for test in $(<"$WORK/selftests/$abi/tests"); do files+=" $WORK/selftests/$abi/$test:$abi/$test"; done
+done
+guest_script >"$run/script"
+FILES=$files MEM=1G TIMEOUT=600 "$ROOT/harness/vm.sh" "$arch-gcov" "$run/script" >"$run/gcda.tar" </dev/null
+
+# The kernel names the files by where they were built.
+find "$WORK/$arch-gcov" -name '*.gcda' -delete
+tar -xf "$run/gcda.tar" -C /  --no-same-owner --overwrite
+report=$WORK/coverage/$arch
+mkdir -p "$report"
+cd "$TREE"
+gcovr --gcov-executable "${cross}gcov" --root "$TREE" --filter '.*/trampfd[^/]*/?[^/]*\.[ch]$' --exclude '.*kunit.*' --branches \
+	--exclude-unreachable-branches --html-details "$report/index.html" --print-summary --txt - "$WORK/$arch-gcov"
+say "report: $report/index.html"

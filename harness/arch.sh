@@ -7,11 +7,11 @@
 
 ARCHES="x86_64 i386 arm64 arm"
 
-# For a kernel. base, variant: the parts of its name; variants: the kernels of the architecture to test beside it;
-# guest: the QEMU command, and cpus: which of its processors to test on, the
-# first if CPU does not say; borrowed: files of ours of another architecture that
-# it builds too; debarch: whose busybox, none where Debian has none;
-# objects: about how many a build from nothing compiles.
+# For a kernel. base, variant: the parts of its name; variants: the kernels of
+# the architecture to test beside it; guest: the QEMU command, and cpus: which of
+# its processors to test on, the first if CPU does not say; borrowed: files of
+# ours of another architecture that it builds too; debarch: whose busybox, none
+# where Debian has none; objects: about how many a build from nothing compiles.
 arch_facts() { # KERNEL
 	base=${1%%-*} variant=
 	[ "$base" = "$1" ] || variant=${1#*-}
@@ -79,13 +79,12 @@ abi_facts() { # ABI
 	abi_objdump="$disassembler -b binary -D"
 }
 
-# Compiles a freestanding program with the kernel's nolibc. The Thumb code of
-# nolibc's entry point needs a frame pointer out of its way.
+# Compiles a freestanding program with the kernel's nolibc.
 nolibc_cc() { # ABI OUTPUT SOURCE [FLAG...]
 	local abi=$1 out=$2 source=$3 include
 	shift 3
 	include=$("$ROOT/harness/headers.sh" "$abi")
 	abi_facts "$abi"
-	$abi_cc -static -nostdlib -O2 -Wall -Wextra -fno-stack-protector -fomit-frame-pointer -fno-asynchronous-unwind-tables \
+	$abi_cc -static -nostdlib -O2 -Wall -Wextra -fno-stack-protector -fno-asynchronous-unwind-tables \
 		-I "$TREE/tools/include/nolibc" -isystem "$include" "$@" -o "$out" "$source" -lgcc
 }

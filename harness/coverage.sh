@@ -7,16 +7,16 @@
 # shellcheck source=harness/arch.sh
 . "$ROOT/harness/arch.sh"
 
-# In the guest: every test, then what the kernel counted (gcov.rst), as an archive.
+# In the guest: every test, then what the kernel counted (gcov.rst) and which
+# tests failed, as an archive, which nothing else may be written into.
 guest_script() {
-	echo '#!/bin/sh'
+	printf '%s\n' '#!/bin/sh' 'mkdir /tmp/gcov'
 	for abi in $abis; do
 		for test in $(<"$WORK/selftests/$abi/tests"); do
-			echo "/$abi/$test >/dev/null 2>&1 </dev/null || echo $abi/$test: \$? >&2"
+			echo "/$abi/$test >/dev/null 2>&1 </dev/null || echo $abi/$test >>/tmp/gcov/failed"
 		done
 	done
 	cat <<-'END'
-		mkdir /tmp/gcov
 		cd /sys/kernel/debug/gcov
 		find . -name '*.gcda' | grep -E 'fs/trampfd|kernel/trampfd' | while read -r file; do
 			mkdir -p "/tmp/gcov/$(dirname "$file")"
@@ -40,9 +40,11 @@ done
 guest_script >"$run/script"
 FILES=$files MEM=1G TIMEOUT=600 "$ROOT/harness/vm.sh" "$arch-gcov" "$run/script" >"$run/gcda.tar" </dev/null
 
+tar -xf "$run/gcda.tar" -C "$run" --no-same-owner
+[ ! -e "$run/failed" ] || die "tests failed: $(paste -sd' ' "$run/failed"); run them: make check ARCH=$arch"
 # The kernel names the files by where they were built.
 find "$WORK/$arch-gcov" -name '*.gcda' -delete
-tar -xf "$run/gcda.tar" -C /  --no-same-owner --overwrite
+cp -R "$run$WORK/$arch-gcov/." "$WORK/$arch-gcov/"
 report=$WORK/coverage/$arch
 mkdir -p "$report"
 cd "$TREE"

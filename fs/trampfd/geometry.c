@@ -9,7 +9,6 @@
  */
 #include <linux/bitops.h>
 #include <linux/errno.h>
-#include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
@@ -73,7 +72,7 @@ int trampfd_resolve(struct trampfd_create_args *args)
 	args->code_stride = mode->code_stride;
 	args->table_stride = mode->table_stride;
 	/* No page of code or table is shared with what is not ours. */
-	args->nr = max_t(u32, roundup_pow_of_two(args->nr),
+	args->nr = max_t(u32, BIT(fls(args->nr - 1)),
 			 PAGE_SIZE / min(mode->code_stride, mode->table_stride));
 	args->code_size = args->nr * mode->code_stride;
 	args->table_size = args->nr * mode->table_stride;

@@ -18,7 +18,8 @@
  * anonymous memory, as with /dev/zero.
  */
 #include <linux/anon_inodes.h>
-#include <linux/bitfield.h>
+#include <linux/bitops.h>
+#include <linux/build_bug.h>
 #include <linux/dcache.h>
 #include <linux/file.h>
 #include <linux/fs.h>
@@ -36,41 +37,53 @@
 #include <linux/trampfd.h>
 #include <linux/uaccess.h>
 
+static_assert(sizeof(struct trampfd_create_args) == TRAMPFD_CREATE_ARGS_SIZE_VER0);
+static_assert(sizeof(struct trampfd_slot64) == 16);
+static_assert(sizeof(struct trampfd_slot32) == 8);
+
 static struct vfsmount *trampfd_mnt __ro_after_init;
 
 /*
  * The inode number of a code object is its geometry.  So the inode cache finds
  * the code object of a geometry, and nothing else has to be kept in it.
  */
-#define TRAMPFD_INO_ABI		GENMASK(2, 0)
-#define TRAMPFD_INO_MODE	GENMASK(4, 3)
-#define TRAMPFD_INO_DATA_REG	GENMASK(10, 5)
-#define TRAMPFD_INO_SCRATCH_REG	GENMASK(16, 11)
-#define TRAMPFD_INO_NR		GENMASK(20, 17)
+union trampfd_ino {
+	struct {
+		u32 abi : 3;
+		u32 mode : 2;
+		u32 data_reg : 6;
+		u32 scratch_reg : 6;
+		u32 log2_nr : 4;
+		u32 zero : 11;
+	};
+	u32 number;
+};
+
+static_assert(TRAMPFD_NR_ABIS <= 1 << 3 && TRAMPFD_NR_MODES <= 1 << 2 &&
+	      TRAMPFD_REG(31) < 1 << 6 && ilog2(TRAMPFD_NR_MAX) < 1 << 4);
 
 static unsigned long trampfd_ino(const struct trampfd_create_args *geometry)
 {
-	BUILD_BUG_ON(!FIELD_FIT(TRAMPFD_INO_ABI, TRAMPFD_NR_ABIS - 1) ||
-		     !FIELD_FIT(TRAMPFD_INO_MODE, TRAMPFD_NR_MODES - 1) ||
-		     !FIELD_FIT(TRAMPFD_INO_DATA_REG, TRAMPFD_REG(31)) ||
-		     !FIELD_FIT(TRAMPFD_INO_NR, ilog2(TRAMPFD_NR_MAX)));
+	union trampfd_ino ino = {
+		.abi = geometry->abi,
+		.mode = geometry->mode,
+		.data_reg = geometry->data_reg,
+		.scratch_reg = geometry->scratch_reg,
+		.log2_nr = __ffs(geometry->nr),
+	};
 
-	return FIELD_PREP(TRAMPFD_INO_ABI, geometry->abi) |
-	       FIELD_PREP(TRAMPFD_INO_MODE, geometry->mode) |
-	       FIELD_PREP(TRAMPFD_INO_DATA_REG, geometry->data_reg) |
-	       FIELD_PREP(TRAMPFD_INO_SCRATCH_REG, geometry->scratch_reg) |
-	       FIELD_PREP(TRAMPFD_INO_NR, ilog2(geometry->nr));
+	return ino.number;
 }
 
 static struct trampfd_create_args trampfd_geometry(struct address_space *mapping)
 {
-	unsigned long ino = mapping->host->i_ino;
+	union trampfd_ino ino = { .number = mapping->host->i_ino };
 	struct trampfd_create_args geometry = {
-		.abi = FIELD_GET(TRAMPFD_INO_ABI, ino),
-		.mode = FIELD_GET(TRAMPFD_INO_MODE, ino),
-		.data_reg = FIELD_GET(TRAMPFD_INO_DATA_REG, ino),
-		.scratch_reg = FIELD_GET(TRAMPFD_INO_SCRATCH_REG, ino),
-		.nr = 1U << FIELD_GET(TRAMPFD_INO_NR, ino),
+		.abi = ino.abi,
+		.mode = ino.mode,
+		.data_reg = ino.data_reg,
+		.scratch_reg = ino.scratch_reg,
+		.nr = 1U << ino.log2_nr,
 	};
 
 	WARN_ON_ONCE(trampfd_resolve(&geometry));
@@ -277,10 +290,6 @@ SYSCALL_DEFINE2(trampfd_create, struct trampfd_create_args __user *, uargs,
 	struct trampfd_create_args args;
 	struct file *file;
 	int err;
-
-	BUILD_BUG_ON(sizeof(args) != TRAMPFD_CREATE_ARGS_SIZE_VER0);
-	BUILD_BUG_ON(sizeof(struct trampfd_slot64) != 16);
-	BUILD_BUG_ON(sizeof(struct trampfd_slot32) != 8);
 
 	if (size < TRAMPFD_CREATE_ARGS_SIZE_VER0)
 		return -EINVAL;

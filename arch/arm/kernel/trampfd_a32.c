@@ -15,8 +15,7 @@
  * The distance is the same in each trampoline of an instance: all of them are
  * the same instructions.  None is a system call, in no instruction set.
  */
-#include <linux/bits.h>
-#include <linux/log2.h>
+#include <linux/bitops.h>
 #include <linux/trampfd.h>
 #include <linux/types.h>
 
@@ -58,7 +57,7 @@ static void trampfd_arm_emit(void *code, enum trampfd_mode mode,
 {
 	u32 *insn = code;
 
-	*insn++ = __opcode_to_mem_arm(A32_ADD_PC(data, a32_imm_power_of_2(ilog2(disp))));
+	*insn++ = __opcode_to_mem_arm(A32_ADD_PC(data, a32_imm_power_of_2(__ffs(disp))));
 	if (mode == TRAMPFD_MODE_DATA) {
 		*insn = __opcode_to_mem_arm(A32_LDMDB(data, BIT(data) | BIT(A32_PC)));
 		return;

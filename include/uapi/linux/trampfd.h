@@ -181,7 +181,8 @@ enum trampfd_mode {
  *   and private are the same.
  * - mmap() of the table, or a part of it: MAP_PRIVATE with PROT_READ,
  *   PROT_WRITE or both; EACCES with PROT_EXEC, then and at a later mprotect();
- *   EINVAL with MAP_SHARED.  It begins as zeroes and is ordinary private
+ *   EINVAL with MAP_SHARED (EACCES if that asks for PROT_WRITE too, as the file
+ *   is not open for writing).  It begins as zeroes and is ordinary private
  *   memory: fork() gives the child its own copy.  (With the personality
  *   READ_IMPLIES_EXEC the mapping succeeds and is not executable.)
  * - mmap() past the end of the table: EINVAL.

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,7 +23,12 @@
 #include <asm/unistd.h>
 #include <linux/trampfd.h>
 
+/* A program with options of its own has no use for the harness's. */
+#ifdef TRAMPFD_NO_HARNESS
+#include "../kselftest.h"
+#else
 #include "../kselftest_harness.h"
+#endif
 #include "abi.h"
 
 /**
@@ -71,10 +78,13 @@ static inline int instance_move(struct instance *in)
 	char *to = mmap(NULL, instance_span(in), PROT_NONE,
 			MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	if (to == MAP_FAILED ||
-	    mremap(in->code, in->args.table_offset, in->args.table_offset,
-		   MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
+	if (to == MAP_FAILED)
 		return -1;
+	if (mremap(in->code, in->args.table_offset, in->args.table_offset,
+		   MREMAP_MAYMOVE | MREMAP_FIXED, to) != to) {
+		munmap(to, instance_span(in));
+		return -1;
+	}
 	in->code = to;
 	to += in->args.table_offset;
 	if (mremap(in->table, in->args.table_size, in->args.table_size,
@@ -192,6 +202,114 @@ static inline int write_file(const char *path, const char *text)
 	return n == (ssize_t)strlen(text) ? 0 : -1;
 }
 
+/* The lowest free descriptor: a call that failed must not have taken it. */
+static inline int next_fd(void)
+{
+	int fd = dup(STDERR_FILENO);
+
+	close(fd);
+	return fd;
+}
+
+/* The errno of a call that returns -1 if it fails; 0 if it did not. */
+static inline int error_of(long result)
+{
+	return result == -1 ? errno : 0;
+}
+
+/* The protection of the mapping at @addr, as /proc/self/maps shows it. */
+static inline const char *protection_of(const void *addr)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	static char found[5], prot[5];
+	unsigned long start, end;
+	char line[512];
+
+	found[0] = '\0';
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%lx-%lx %4s", &start, &end, prot) == 3 &&
+		    start <= (unsigned long)addr && (unsigned long)addr < end)
+			memcpy(found, prot, sizeof(found));
+	}
+	if (f)
+		fclose(f);
+	return found;
+}
+
+/* The number that a file of /proc begins with, -1 if there is none. */
+static inline long read_number(const char *path)
+{
+	FILE *f = fopen(path, "r");
+	long number;
+
+	if (!f || fscanf(f, "%ld", &number) != 1)
+		number = -1;
+	if (f)
+		fclose(f);
+	return number;
+}
+
+/*
+ * The number that follows @name in a file of lines such as /proc/meminfo, -1 if
+ * there is none.
+ */
+static inline long read_field(const char *path, const char *name)
+{
+	FILE *f = fopen(path, "r");
+	size_t len = strlen(name);
+	long number = -1;
+	char line[512];
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (!strncmp(line, name, len) && strchr(" :\t", line[len]))
+			number = atol(line + len + 1);
+	}
+	if (f)
+		fclose(f);
+	return number;
+}
+
+/* How many inodes the system has: a code object is one, an instance another. */
+static inline long inodes(void)
+{
+	return read_number("/proc/sys/fs/inode-nr");
+}
+
+/* Send a file over a UNIX socket; 0, or -1.  unix(7) */
+static inline int send_file(int socket, int fd)
+{
+	char control[CMSG_SPACE(sizeof(int))] = {}, byte = 0;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
+
+	cmsg->cmsg_level = SOL_SOCKET;
+	cmsg->cmsg_type = SCM_RIGHTS;
+	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+	return sendmsg(socket, &msg, 0) == 1 ? 0 : -1;
+}
+
+/* The file that the other end sent, or -1 */
+static inline int receive_file(int socket)
+{
+	char control[CMSG_SPACE(sizeof(int))] = {}, byte;
+	struct iovec iov = { &byte, 1 };
+	struct msghdr msg = {
+		.msg_iov = &iov, .msg_iovlen = 1,
+		.msg_control = control, .msg_controllen = sizeof(control),
+	};
+	int fd;
+
+	if (recvmsg(socket, &msg, 0) != 1 || !CMSG_FIRSTHDR(&msg))
+		return -1;
+	memcpy(&fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
+	return fd;
+}
+
 /* The signal that calling @fn in a child of its own ends with; 0 if none. */
 static inline int signal_of(void (*fn)(void *arg), void *arg)
 {
@@ -204,6 +322,18 @@ static inline int signal_of(void (*fn)(void *arg), void *arg)
 	}
 	waitpid(pid, &status, 0);
 	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+}
+
+/* Run @child in a child of its own: what it returned, 0 to 255. */
+static inline int in_child(int (*child)(void *arg), void *arg)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid)
+		_exit(child(arg));
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
 }
 
 static inline void call(void *addr)

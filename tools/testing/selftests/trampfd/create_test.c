@@ -3,7 +3,6 @@
  * trampfd_create(): what is asked for, what is answered, and each error.
  */
 #include <linux/magic.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
@@ -18,15 +17,6 @@ static int create(struct trampfd_create_args args)
 	int fd = trampfd_create(&args, SIZE);
 
 	return fd < 0 ? -errno : fd;
-}
-
-/* The lowest free descriptor: a call that failed must not have taken it. */
-static int next_fd(void)
-{
-	int fd = dup(STDERR_FILENO);
-
-	close(fd);
-	return fd;
 }
 
 TEST(kernel_has_trampfd)
@@ -439,133 +429,6 @@ TEST(more_files_than_the_system_may_have_is_ENFILE)
 	waitpid(pid, &status, 0);
 	EXPECT_EQ(0, write_file("/proc/sys/fs/file-max", limit));
 	EXPECT_EQ(0, status);
-}
-
-/*
- * Let allocation @nth from now on fail, 0: none; whether the one that was set
- * before did.  Documentation/fault-injection/fault-injection.rst
- */
-static bool fail_allocation(int nth)
-{
-	int fd = open("/proc/thread-self/fail-nth", O_RDWR);
-	char text[16] = "";
-	bool failed;
-
-	failed = read(fd, text, sizeof(text) - 1) > 0 && !atoi(text);
-	snprintf(text, sizeof(text), "%d", nth);
-	if (write(fd, text, strlen(text)) < 0)
-		failed = false;
-	close(fd);
-	return failed;
-}
-
-/*
- * How many inodes the system has.  Each geometry has a code object, which is
- * one: what is left over of many geometries is seen beside what others do.
- */
-static long inodes(void)
-{
-	FILE *f = fopen("/proc/sys/fs/inode-nr", "r");
-	long nr = -1;
-
-	if (!f || fscanf(f, "%ld", &nr) != 1)
-		nr = -1;
-	if (f)
-		fclose(f);
-	return nr;
-}
-
-/* Expect that @one, done with many geometries, leaves no inode behind. */
-static void expect_no_inode_left(struct __test_metadata *_metadata,
-				 void (*one)(struct __test_metadata *_metadata,
-					     struct trampfd_create_args args))
-{
-	long before = inodes(), left;
-	const struct abi_reg *r;
-	int geometries = 0;
-	uint32_t nr;
-
-	ASSERT_GT(before, 0);
-	for (r = abi_regs; r->name; r++) {
-		for (nr = 1024; nr <= TRAMPFD_NR_MAX; nr *= 2) {
-			one(_metadata, (struct trampfd_create_args){
-				.mode = TRAMPFD_MODE_SLOT,
-				.data_reg = TRAMPFD_REG(r->dwarf), .nr = nr });
-			geometries++;
-		}
-	}
-	left = inodes() - before;
-	EXPECT_LT(left, geometries / 2)
-		TH_LOG("%ld inodes more after %d geometries", left, geometries);
-}
-
-static void use_and_close(struct __test_metadata *_metadata,
-			  struct trampfd_create_args args)
-{
-	struct instance in = { .args = args };
-
-	EXPECT_EQ(0, instance_open(&in));
-	touch(in.code);
-	scribble(in.table);
-	instance_close(&in);
-}
-
-TEST(closed_instances_leave_no_inode_behind)
-{
-	expect_no_inode_left(_metadata, use_and_close);
-}
-
-static void fail_to_answer(struct __test_metadata *_metadata,
-			   struct trampfd_create_args args)
-{
-	size_t page = sysconf(_SC_PAGESIZE);
-	struct trampfd_create_args *read_only = mmap(NULL, page,
-		PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	ASSERT_NE(MAP_FAILED, read_only);
-	*read_only = args;
-	ASSERT_EQ(0, mprotect(read_only, page, PROT_READ));
-	EXPECT_EQ(-1, trampfd_create(read_only, SIZE));
-	EXPECT_EQ(EFAULT, errno);
-	munmap(read_only, page);
-}
-
-TEST(args_not_writable_leaves_no_inode_behind)
-{
-	expect_no_inode_left(_metadata, fail_to_answer);
-}
-
-/* Until a call needs no more allocations than were let through */
-static void fail_each_allocation(struct __test_metadata *_metadata,
-				 struct trampfd_create_args args)
-{
-	int next = next_fd(), refused = 0, nth, fd;
-	bool failed = true;
-
-	for (nth = 1; failed && nth < 100; nth++) {
-		fail_allocation(nth);
-		fd = create(args);
-		failed = fail_allocation(0);
-		if (fd >= 0) {
-			close(fd);
-			continue;
-		}
-		refused++;
-		EXPECT_EQ(-ENOMEM, fd);
-		EXPECT_EQ(next, next_fd());
-	}
-	EXPECT_FALSE(failed);
-	/* Two inodes, a dentry, a file */
-	EXPECT_GE(refused, 4);
-}
-
-TEST(each_failed_allocation_is_ENOMEM_and_leaves_nothing_behind)
-{
-	if (write_file("/sys/kernel/debug/failslab/ignore-gfp-wait", "N") ||
-	    write_file("/sys/kernel/debug/failslab/verbose", "0"))
-		SKIP(return, "needs root, CONFIG_FAILSLAB and debugfs");
-
-	expect_no_inode_left(_metadata, fail_each_allocation);
 }
 
 TEST_HARNESS_MAIN

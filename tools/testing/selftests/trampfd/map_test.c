@@ -5,8 +5,6 @@
 #include <linux/userfaultfd.h>
 #include <pthread.h>
 #include <sys/ioctl.h>
-#include <sys/resource.h>
-#include <sys/sendfile.h>
 
 #include "common.h"
 
@@ -39,11 +37,6 @@ static int try_map(const struct instance *in, off_t offset, size_t len,
 	return 0;
 }
 
-static int try_protect(void *addr, size_t len, int prot)
-{
-	return mprotect(addr, len, prot) ? errno : 0;
-}
-
 TEST_F(map, code_is_mapped_readable_and_executable_private_or_shared)
 {
 	static const int prots[] = {
@@ -70,7 +63,7 @@ TEST_F(map, shared_code_runs)
 
 	ASSERT_EQ(0, instance_map_code(&shared, 0, MAP_SHARED));
 	EXPECT_EQ(77, instance_call(&shared, shared.args.nr - 1, 77));
-	EXPECT_EQ(EACCES, try_protect(shared.code, self->page, PROT_WRITE));
+	EXPECT_EQ(EACCES, error_of(mprotect(shared.code, self->page, PROT_WRITE)));
 	munmap(shared.code, instance_span(&shared));
 }
 
@@ -89,8 +82,8 @@ TEST_F(map, code_is_never_mapped_writable)
 		EXPECT_EQ(EACCES, try_map(&self->in,
 					  self->in.args.table_offset - page,
 					  2 * page, prot, MAP_PRIVATE));
-		EXPECT_EQ(EACCES, try_protect(self->in.code, page, prot));
-		EXPECT_EQ(EACCES, try_protect(self->in.code + page, page, prot));
+		EXPECT_EQ(EACCES, error_of(mprotect(self->in.code, page, prot)));
+		EXPECT_EQ(EACCES, error_of(mprotect(self->in.code + page, page, prot)));
 	}
 	EXPECT_EQ(5, instance_call(&self->in, 0, 5));
 }
@@ -99,9 +92,9 @@ TEST_F(map, code_made_inaccessible_can_be_made_executable_again_but_not_writable
 {
 	void *code = self->in.code;
 
-	ASSERT_EQ(0, try_protect(code, self->page, PROT_NONE));
-	EXPECT_EQ(EACCES, try_protect(code, self->page, PROT_READ | PROT_WRITE));
-	EXPECT_EQ(0, try_protect(code, self->page, PROT_READ | PROT_EXEC));
+	ASSERT_EQ(0, error_of(mprotect(code, self->page, PROT_NONE)));
+	EXPECT_EQ(EACCES, error_of(mprotect(code, self->page, PROT_READ | PROT_WRITE)));
+	EXPECT_EQ(0, error_of(mprotect(code, self->page, PROT_READ | PROT_EXEC)));
 	EXPECT_EQ(6, instance_call(&self->in, 0, 6));
 }
 
@@ -117,9 +110,9 @@ TEST_F(map, table_is_mapped_readable_and_writable_never_executable)
 		EXPECT_EQ(want, try_map(&self->in, off, size, prot, MAP_PRIVATE));
 		EXPECT_EQ(want, try_map(&self->in, off + size - self->page,
 					self->page, prot, MAP_PRIVATE));
-		EXPECT_EQ(want, try_protect(table, self->page, prot));
+		EXPECT_EQ(want, error_of(mprotect(table, self->page, prot)));
 	}
-	EXPECT_EQ(0, try_protect(table, self->page, PROT_READ | PROT_WRITE));
+	EXPECT_EQ(0, error_of(mprotect(table, self->page, PROT_READ | PROT_WRITE)));
 	EXPECT_EQ(8, instance_call(&self->in, 0, 8));
 }
 
@@ -282,33 +275,6 @@ TEST_F(map, write_truncate_and_fallocate_are_refused)
 	EXPECT_EQ((off_t)self->in.args.code_size, lseek(fd, 0, SEEK_END));
 }
 
-TEST_F(map, open_again_through_proc_is_refused)
-{
-	static const int modes[] = { O_RDONLY, O_WRONLY, O_RDWR, O_RDWR | O_TRUNC };
-	char path[64];
-	int i;
-
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", self->in.fd);
-	for (i = 0; i < 4; i++) {
-		EXPECT_EQ(-1, open(path, modes[i]));
-		EXPECT_EQ(ENXIO, errno);
-	}
-}
-
-TEST_F(map, pages_do_not_leave_by_splice)
-{
-	loff_t offset = 0;
-	int fds[2];
-
-	ASSERT_EQ(0, pipe(fds));
-	EXPECT_EQ(-1, splice(self->in.fd, &offset, fds[1], NULL, self->page, 0));
-	EXPECT_EQ(EINVAL, errno);
-	EXPECT_EQ(-1, sendfile(fds[1], self->in.fd, NULL, self->page));
-	EXPECT_EQ(EINVAL, errno);
-	close(fds[0]);
-	close(fds[1]);
-}
-
 TEST_F(map, code_and_table_moved_together_keep_working)
 {
 	struct instance *in = &self->in;
@@ -322,8 +288,8 @@ TEST_F(map, code_and_table_moved_together_keep_working)
 		wrong += instance_run(in, i) != ~0UL - i;
 	EXPECT_EQ(0, wrong);
 	EXPECT_EQ(0, instance_call_all(in));
-	EXPECT_EQ(EACCES, try_protect(in->code, self->page, PROT_WRITE));
-	EXPECT_EQ(EACCES, try_protect(in->table, self->page, PROT_EXEC));
+	EXPECT_EQ(EACCES, error_of(mprotect(in->code, self->page, PROT_WRITE)));
+	EXPECT_EQ(EACCES, error_of(mprotect(in->table, self->page, PROT_EXEC)));
 }
 
 /* A table that was never touched is anonymous without pages: moved too. */
@@ -336,7 +302,7 @@ TEST_F(map, untouched_table_moves_and_stays_a_table)
 			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
 
 	ASSERT_NE(MAP_FAILED, to);
-	EXPECT_EQ(EACCES, try_protect(to, self->page, PROT_EXEC));
+	EXPECT_EQ(EACCES, error_of(mprotect(to, self->page, PROT_EXEC)));
 	EXPECT_EQ(0, signal_of(scribble, to));
 	munmap(to, in->args.table_size);
 }
@@ -355,7 +321,7 @@ TEST_F(map, code_grown_past_its_end_is_SIGBUS_there)
 	EXPECT_EQ(SIGBUS, signal_of(touch, grown + off));
 	EXPECT_EQ(SIGBUS, signal_of(touch, grown + span));
 	EXPECT_EQ(SIGBUS, signal_of(touch, grown + 2 * span - 1));
-	EXPECT_EQ(EACCES, try_protect(grown + span, self->page, PROT_WRITE));
+	EXPECT_EQ(EACCES, error_of(mprotect(grown + span, self->page, PROT_WRITE)));
 	munmap(grown, 2 * span);
 }
 
@@ -395,26 +361,6 @@ TEST_F(map, discarded_table_is_zeroes_and_discarded_code_is_the_same_code)
 	EXPECT_EQ(-1, madvise(self->in.code, size, MADV_REMOVE));
 	EXPECT_EQ(0, memcmp(was, self->in.code, size));
 	free(was);
-}
-
-TEST_F(map, sealed_mapping_cannot_be_replaced)
-{
-#ifdef __NR_mseal
-	struct instance sealed = { .args = { .nr = 1 } };
-	int err;
-
-	ASSERT_EQ(0, instance_open(&sealed));
-	err = syscall(__NR_mseal, sealed.code, sealed.args.code_size, 0);
-	if (err && sizeof(long) == 4)
-		SKIP(return, "32-bit kernels have no mseal()");
-	ASSERT_EQ(0, err);
-	EXPECT_EQ(EPERM, try_protect(sealed.code, self->page, PROT_READ));
-	EXPECT_EQ(-1, munmap(sealed.code, self->page));
-	EXPECT_EQ(EPERM, errno);
-	EXPECT_EQ(4, instance_call(&sealed, 0, 4));
-#else
-	SKIP(return, "no mseal() on this ABI");
-#endif
 }
 
 static void *fill_page(void *arg)
@@ -459,57 +405,7 @@ TEST_F(map, table_can_be_filled_on_demand_by_userfaultfd)
 	ASSERT_EQ(0, pthread_create(&thread, NULL, fill_page, &uffd));
 	EXPECT_EQ(42, instance_run(&self->in, 1));
 	pthread_join(thread, NULL);
-
-	/* Code is not for it to provide. */
-	reg.range.start = (unsigned long)self->in.code;
-	EXPECT_EQ(-1, ioctl(uffd, UFFDIO_REGISTER, &reg));
-	EXPECT_EQ(EINVAL, errno);
 	close(uffd);
-}
-
-/* Whether a file contains these bytes. */
-static bool contains(const char *path, const char *bytes, size_t len)
-{
-	int fd = open(path, O_RDONLY);
-	off_t size = lseek(fd, 0, SEEK_END);
-	char *p = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-	bool found = p != MAP_FAILED && memmem(p, size, bytes, len);
-
-	if (p != MAP_FAILED)
-		munmap(p, size);
-	close(fd);
-	return found;
-}
-
-TEST_F(map, core_dump_has_the_table)
-{
-	static const char core[] = "/tmp/trampfd.core";
-	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
-	char pattern[64] = "", secret[32];
-	int fd = open("/proc/sys/kernel/core_pattern", O_RDONLY), status;
-	pid_t pid;
-
-	if (fd < 0 || read(fd, pattern, sizeof(pattern) - 1) <= 0 ||
-	    write_file("/proc/sys/kernel/core_pattern", core))
-		SKIP(return, "needs root, to say where the core goes");
-	close(fd);
-	unlink(core);
-
-	/* Put together in the table alone */
-	pid = fork();
-	if (!pid) {
-		setrlimit(RLIMIT_CORE, &limit);
-		for (size_t i = 0; i < sizeof(secret); i++)
-			self->in.table[i] = 0x80 + i * 5;
-		abort();
-	}
-	waitpid(pid, &status, 0);
-	EXPECT_EQ(0, write_file("/proc/sys/kernel/core_pattern", pattern));
-	ASSERT_TRUE(WCOREDUMP(status));
-	for (size_t i = 0; i < sizeof(secret); i++)
-		secret[i] = 0x80 + i * 5;
-	EXPECT_TRUE(contains(core, secret, sizeof(secret)));
-	unlink(core);
 }
 
 TEST_F(map, no_line_of_proc_maps_is_writable_and_executable)

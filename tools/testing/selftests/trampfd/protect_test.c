@@ -1,52 +1,173 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Nobody writes code and nobody executes the table, whichever way is tried; and
- * where W^X is enforced, trampolines work all the same.
+ * Nobody writes code and nobody executes the table, whichever way is tried.
+ *
+ * One test for each row of the security table in
+ * Documentation/userspace-api/trampfd.rst.  Where there is a classic technique
+ * it is tried first on the memory that it is known for, which shows that the
+ * test does it right, and then on code and table.
  */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
+#include <linux/io_uring.h>
+#include <linux/userfaultfd.h>
+#include <pthread.h>
+#include <sched.h>
+#include <sys/ioctl.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/ptrace.h>
+#include <sys/sendfile.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 
 #include "common.h"
 
-#ifndef PR_SET_MDWE
-#define PR_SET_MDWE		65
-#define PR_MDWE_REFUSE_EXEC_GAIN 1
-#endif
+#define RW	(PROT_READ | PROT_WRITE)
+#define RX	(PROT_READ | PROT_EXEC)
+#define RWX	(PROT_READ | PROT_WRITE | PROT_EXEC)
 
+/* What the attacks write, different from all that they write to. */
+static const char patch[16] = "not from kernel";
+
+/*
+ * @code and @table are those of @in; @text is an ordinary page of code, private
+ * memory that can be read and executed.
+ */
 FIXTURE(protect) {
 	struct instance in;
-	char was[64];
+	char *was;
+	char *text;
+	size_t page;
 };
+
+static char *anonymous(size_t len, int prot)
+{
+	return mmap(NULL, len, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
 
 FIXTURE_SETUP(protect)
 {
-	self->in.args.nr = 1;
+	self->page = sysconf(_SC_PAGESIZE);
+	self->in.args.nr = several_pages();
 	ASSERT_EQ(0, instance_open(&self->in));
 	ASSERT_EQ(1, instance_call(&self->in, 0, 1));
-	memcpy(self->was, self->in.code, sizeof(self->was));
+	self->was = malloc(self->in.args.code_size);
+	memcpy(self->was, self->in.code, self->in.args.code_size);
+	self->text = anonymous(self->page, RX);
+	ASSERT_NE(MAP_FAILED, self->text);
 }
 
+/* Whatever was tried, the code is what it was, and works. */
 FIXTURE_TEARDOWN(protect)
 {
-	EXPECT_EQ(0, memcmp(self->was, self->in.code, sizeof(self->was)));
+	EXPECT_EQ(0, memcmp(self->was, self->in.code, self->in.args.code_size));
 	EXPECT_EQ(2, instance_call(&self->in, 0, 2));
+	EXPECT_EQ(EACCES, error_of(mprotect(self->in.code, self->page, RWX)));
+	EXPECT_EQ(EACCES, error_of(mprotect(self->in.table, self->page, RWX)));
 	instance_close(&self->in);
 }
 
-static const char patch[16];
+/* Whether the patch arrived at @addr. */
+static bool patched(const void *addr)
+{
+	return !memcmp(addr, patch, sizeof(patch));
+}
 
-/* The same way of writing works on the table: it is tried for real. */
+/* Map a range of the file: 0, or the errno. */
+static int map_error(int fd, off_t offset, size_t len, int prot, int flags)
+{
+	void *p = mmap(NULL, len, prot, flags, fd, offset);
+
+	if (p == MAP_FAILED)
+		return errno;
+	munmap(p, len);
+	return 0;
+}
+
+/* A file in memory, of one page. */
+static int memory_file(void)
+{
+	int fd = syscall(__NR_memfd_create, "code", MFD_CLOEXEC);
+
+	if (fd >= 0 && ftruncate(fd, sysconf(_SC_PAGESIZE)))
+		return -1;
+	return fd;
+}
+
+TEST_F(protect, code_is_never_writable_and_executable_at_once)
+{
+	struct trampfd_create_args *a = &self->in.args;
+
+	EXPECT_EQ(0, map_error(-1, 0, self->page, RWX,
+			       MAP_PRIVATE | MAP_ANONYMOUS));
+
+	EXPECT_EQ(EACCES, map_error(self->in.fd, 0, a->code_size, RWX, MAP_PRIVATE));
+	EXPECT_EQ(EACCES, map_error(self->in.fd, a->table_offset, a->table_size,
+				    RWX, MAP_PRIVATE));
+	/* Nor by asking for both areas at once */
+	EXPECT_EQ(EACCES, map_error(self->in.fd, 0, instance_span(&self->in),
+				    RWX, MAP_PRIVATE));
+	EXPECT_EQ(EACCES, map_error(self->in.fd, 0, instance_span(&self->in),
+				    RW, MAP_PRIVATE));
+}
+
+TEST_F(protect, what_was_written_is_not_made_executable)
+{
+	char *p = anonymous(self->page, RW);
+
+	memcpy(p, patch, sizeof(patch));
+	EXPECT_EQ(0, mprotect(p, self->page, RX));
+	EXPECT_EQ(0, mprotect(p, self->page, RW));
+
+	EXPECT_EQ(EACCES, error_of(mprotect(self->in.table, self->page, RX)));
+	EXPECT_EQ(EACCES, error_of(mprotect(self->in.table, self->page, PROT_EXEC)));
+	EXPECT_EQ(EACCES, error_of(mprotect(self->in.code, self->page, RW)));
+	EXPECT_EQ(EACCES, error_of(mprotect(self->in.code, self->page, PROT_WRITE)));
+	/* Not even when nothing else is left of the protection */
+	ASSERT_EQ(0, mprotect(self->in.code, self->page, PROT_NONE));
+	EXPECT_EQ(EACCES, error_of(mprotect(self->in.code, self->page, RW)));
+	ASSERT_EQ(0, mprotect(self->in.code, self->page, RX));
+	munmap(p, self->page);
+}
+
+TEST_F(protect, file_mapped_twice_has_no_writable_view_of_code)
+{
+	struct trampfd_create_args *a = &self->in.args;
+	int fd = memory_file();
+	char *w, *x;
+
+	ASSERT_GE(fd, 0);
+	w = mmap(NULL, self->page, RW, MAP_SHARED, fd, 0);
+	x = mmap(NULL, self->page, RX, MAP_SHARED, fd, 0);
+	ASSERT_NE(MAP_FAILED, w);
+	ASSERT_NE(MAP_FAILED, x);
+	memcpy(w, patch, sizeof(patch));
+	EXPECT_TRUE(patched(x));
+
+	EXPECT_EQ(EACCES, map_error(self->in.fd, 0, a->code_size, RW, MAP_SHARED));
+	EXPECT_EQ(EACCES, map_error(self->in.fd, 0, a->code_size, RW, MAP_PRIVATE));
+	EXPECT_EQ(EACCES, map_error(self->in.fd, a->table_offset, a->table_size,
+				    RW, MAP_SHARED));
+	/* What is executable can be mapped twice, and neither view be written. */
+	w = mmap(NULL, a->code_size, PROT_READ, MAP_SHARED, self->in.fd, 0);
+	ASSERT_NE(MAP_FAILED, w);
+	EXPECT_EQ(EACCES, error_of(mprotect(w, self->page, RW)));
+	munmap(w, a->code_size);
+	close(fd);
+}
+
+/* The kernel's access on behalf of a debugger writes to read-only memory. */
 TEST_F(protect, code_is_not_written_through_proc_self_mem)
 {
 	int fd = open("/proc/self/mem", O_RDWR);
 
 	ASSERT_GE(fd, 0);
 	EXPECT_EQ(sizeof(patch), pwrite(fd, patch, sizeof(patch),
+					(off_t)(uintptr_t)self->text));
+	EXPECT_TRUE(patched(self->text));
+	EXPECT_EQ(sizeof(patch), pwrite(fd, patch, sizeof(patch),
 					(off_t)(uintptr_t)self->in.table));
+	EXPECT_TRUE(patched(self->in.table));
+
 	EXPECT_EQ(-1, pwrite(fd, patch, sizeof(patch),
 			     (off_t)(uintptr_t)self->in.code));
 	EXPECT_EQ(EIO, errno);
@@ -58,147 +179,888 @@ TEST_F(protect, code_is_not_written_by_process_vm_writev)
 	struct iovec local = { (void *)patch, sizeof(patch) };
 	struct iovec table = { self->in.table, sizeof(patch) };
 	struct iovec code = { self->in.code, sizeof(patch) };
+	struct iovec text = { self->text, sizeof(patch) };
 
-	ASSERT_EQ(sizeof(patch), process_vm_writev(getpid(), &local, 1, &table, 1, 0));
+	ASSERT_EQ(0, mprotect(self->text, self->page, RWX));
+	EXPECT_EQ(sizeof(patch), process_vm_writev(getpid(), &local, 1, &text, 1, 0));
+	EXPECT_TRUE(patched(self->text));
+	EXPECT_EQ(sizeof(patch), process_vm_writev(getpid(), &local, 1, &table, 1, 0));
+
 	EXPECT_EQ(-1, process_vm_writev(getpid(), &local, 1, &code, 1, 0));
 	EXPECT_EQ(EFAULT, errno);
 }
 
-TEST_F(protect, code_is_not_written_by_a_debugger)
+/* Writes to a stopped process @pid, which has what we have, as debuggers do. */
+static void debug(struct __test_metadata *_metadata, const struct instance *in,
+		  char *text, pid_t pid)
 {
 	char path[64];
-	int fd, status;
+	int fd;
+
+	EXPECT_EQ(0, ptrace(PTRACE_POKETEXT, pid, text, *(long *)patch));
+	EXPECT_EQ(*(long *)patch, ptrace(PTRACE_PEEKTEXT, pid, text, 0));
+	EXPECT_EQ(0, ptrace(PTRACE_POKETEXT, pid, in->table, 0));
+
+	EXPECT_EQ(-1, ptrace(PTRACE_POKETEXT, pid, in->code, 0));
+	EXPECT_EQ(EIO, errno);
+	EXPECT_EQ(-1, ptrace(PTRACE_POKEDATA, pid, in->code, 0));
+	EXPECT_EQ(EIO, errno);
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	fd = open(path, O_RDWR);
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(-1, pwrite(fd, patch, sizeof(patch),
+			     (off_t)(uintptr_t)in->code));
+	EXPECT_EQ(EIO, errno);
+	close(fd);
+	/* What a debugger can do: look. */
+	errno = 0;
+	EXPECT_EQ(*(long *)in->code, ptrace(PTRACE_PEEKTEXT, pid, in->code, 0));
+	EXPECT_EQ(0, errno);
+}
+
+TEST_F(protect, code_is_not_written_by_a_debugger)
+{
+	int status;
 	pid_t pid = fork();
 
 	if (!pid) {
 		ptrace(PTRACE_TRACEME, 0, 0, 0);
 		raise(SIGSTOP);
 		/* In the child too the code is as it was, and works. */
-		_exit(memcmp(self->was, self->in.code, sizeof(self->was)) ||
+		_exit(memcmp(self->was, self->in.code, self->in.args.code_size) ||
 		      instance_call(&self->in, 0, 3) != 3);
 	}
 	waitpid(pid, &status, 0);
 	ASSERT_TRUE(WIFSTOPPED(status));
-
-	EXPECT_EQ(0, ptrace(PTRACE_POKETEXT, pid, self->in.table, 0));
-	EXPECT_EQ(-1, ptrace(PTRACE_POKETEXT, pid, self->in.code, 0));
-	EXPECT_EQ(EIO, errno);
-	EXPECT_EQ(-1, ptrace(PTRACE_POKEDATA, pid, self->in.code, 0));
-	EXPECT_EQ(EIO, errno);
-	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
-	fd = open(path, O_RDWR);
-	ASSERT_GE(fd, 0);
-	EXPECT_EQ(-1, pwrite(fd, patch, sizeof(patch),
-			     (off_t)(uintptr_t)self->in.code));
-	EXPECT_EQ(EIO, errno);
-	close(fd);
-	/* What a debugger can do: look. */
-	errno = 0;
-	EXPECT_EQ(*(long *)self->was, ptrace(PTRACE_PEEKTEXT, pid, self->in.code, 0));
-
+	debug(_metadata, &self->in, self->text, pid);
 	ptrace(PTRACE_CONT, pid, 0, 0);
 	waitpid(pid, &status, 0);
 	EXPECT_EQ(0, status);
 }
 
-TEST_F(protect, read_into_code_is_EFAULT)
+/* The test is the one that is debugged; its child attaches to it. */
+TEST_F(protect, code_is_not_written_by_another_process)
+{
+	int status, go[2];
+	pid_t pid;
+	char c;
+
+	ASSERT_EQ(0, pipe(go));
+	pid = fork();
+	if (!pid) {
+		pid_t victim = getppid();
+
+		if (read(go[0], &c, 1) != 1 || ptrace(PTRACE_ATTACH, victim, 0, 0))
+			_exit(1);
+		waitpid(victim, &status, 0);
+		debug(_metadata, &self->in, self->text, victim);
+		ptrace(PTRACE_DETACH, victim, 0, 0);
+		_exit(_metadata->exit_code);
+	}
+	prctl(PR_SET_PTRACER, pid, 0, 0, 0);	/* for Yama */
+	ASSERT_EQ(1, write(go[1], "x", 1));
+	while (waitpid(pid, &status, 0) < 0)
+		ASSERT_EQ(EINTR, errno);
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(0, memcmp(self->text, patch, sizeof(long)));
+}
+
+TEST_F(protect, system_call_does_not_write_its_result_into_code)
 {
 	int fd = open("/dev/zero", O_RDONLY);
 
 	if (fd < 0)
 		SKIP(return, "no /dev/zero");
+	ASSERT_EQ(0, mprotect(self->text, self->page, RWX));
+	EXPECT_EQ(sizeof(patch), read(fd, self->text, sizeof(patch)));
+	EXPECT_EQ(sizeof(patch), read(fd, self->in.table, sizeof(patch)));
+
 	EXPECT_EQ(-1, read(fd, self->in.code, sizeof(patch)));
 	EXPECT_EQ(EFAULT, errno);
-	EXPECT_EQ(sizeof(patch), read(fd, self->in.table, sizeof(patch)));
 	close(fd);
 }
 
-/* The protection of the mapping at @addr, as /proc/self/maps shows it. */
-static void protection(const void *addr, char prot[5])
+/* A file that is open for reading, opened again for writing by its link. */
+TEST_F(protect, file_is_not_opened_again)
+{
+	static const int modes[] = { O_RDONLY, O_WRONLY, O_RDWR, O_RDWR | O_TRUNC };
+	char path[128], map_file[128];
+	int memory = memory_file(), fd, i;
+	char *x = mmap(NULL, self->page, RX, MAP_SHARED, memory, 0);
+
+	ASSERT_NE(MAP_FAILED, x);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", memory);
+	fd = open(path, O_RDWR);
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(sizeof(patch), write(fd, patch, sizeof(patch)));
+	EXPECT_TRUE(patched(x));
+	close(fd);
+	close(memory);
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", self->in.fd);
+	snprintf(map_file, sizeof(map_file), "/proc/self/map_files/%lx-%lx",
+		 (unsigned long)self->in.code, (unsigned long)self->in.table);
+	for (i = 0; i < 4; i++) {
+		EXPECT_EQ(-1, open(path, modes[i]));
+		EXPECT_EQ(ENXIO, errno);
+		EXPECT_EQ(-1, open(map_file, modes[i]));
+		if (errno != EPERM)	/* it takes a capability */
+			EXPECT_EQ(ENXIO, errno);
+	}
+}
+
+/* A descriptor without rights, and no way to turn it into one that has some. */
+TEST_F(protect, handle_opened_with_O_PATH_gives_no_access)
+{
+	struct trampfd_create_args *a = &self->in.args;
+	union {
+		struct file_handle handle;
+		char room[sizeof(struct file_handle) + MAX_HANDLE_SZ];
+	} h = { .handle.handle_bytes = MAX_HANDLE_SZ };
+	char path[64], byte;
+	int fd, id, memory = memory_file(), again;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", memory);
+	fd = open(path, O_PATH);
+	ASSERT_GE(fd, 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	again = open(path, O_RDWR);
+	EXPECT_GE(again, 0);
+	close(again);
+	close(fd);
+	close(memory);
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", self->in.fd);
+	fd = open(path, O_PATH);
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(EBADF, map_error(fd, 0, a->code_size, RX, MAP_PRIVATE));
+	EXPECT_EQ(EBADF, map_error(fd, a->table_offset, a->table_size, RW, MAP_PRIVATE));
+	EXPECT_EQ(-1, read(fd, &byte, 1));
+	EXPECT_EQ(EBADF, errno);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	EXPECT_EQ(-1, open(path, O_RDWR));
+	EXPECT_EQ(ENXIO, errno);
+	EXPECT_EQ(-1, name_to_handle_at(fd, "", &h.handle, &id, AT_EMPTY_PATH));
+	EXPECT_EQ(EOPNOTSUPP, errno);
+	close(fd);
+}
+
+/* What a process does that was sent a file: write what the sender executes. */
+static int receiver(int socket, const struct trampfd_create_args *a)
+{
+	struct instance in = { .args = *a };
+	char *w;
+	int fd = receive_file(socket);
+
+	w = mmap(NULL, sysconf(_SC_PAGESIZE), RW, MAP_SHARED, fd, 0);
+	if (w == MAP_FAILED)
+		return 1;
+	memcpy(w, patch, sizeof(patch));
+
+	in.fd = receive_file(socket);
+	if (map_error(in.fd, 0, a->code_size, RW, MAP_SHARED) != EACCES ||
+	    map_error(in.fd, a->table_offset, a->table_size, RW, MAP_SHARED) != EACCES)
+		return 2;
+	/* Its table is not the sender's, which has a 1 there. */
+	if (instance_map(&in, 0) || instance_slot(&in, 0)->data)
+		return 3;
+	return instance_call(&in, 0, 3) == 3 ? 0 : 4;
+}
+
+TEST_F(protect, receiver_of_the_file_changes_nothing_for_the_sender)
+{
+	int memory = memory_file(), pair[2], status;
+	char *x = mmap(NULL, self->page, RX, MAP_SHARED, memory, 0);
+	pid_t pid;
+
+	ASSERT_NE(MAP_FAILED, x);
+	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
+		SKIP(return, "no UNIX sockets: %s", strerror(errno));
+	pid = fork();
+	if (!pid) {
+		instance_close(&self->in);
+		_exit(receiver(pair[1], &self->in.args));
+	}
+	ASSERT_EQ(0, send_file(pair[0], memory));
+	ASSERT_EQ(0, send_file(pair[0], self->in.fd));
+	waitpid(pid, &status, 0);
+	EXPECT_EQ(0, status);
+	EXPECT_TRUE(patched(x));
+	EXPECT_EQ(1, instance_run(&self->in, 0));
+	close(memory);
+}
+
+/* A file that is taken out of another process, as debuggers can */
+TEST_F(protect, file_taken_from_another_process_changes_nothing_there)
+{
+	int status, pidfd, fd, memory = memory_file();
+	struct instance in = self->in;
+	pid_t pid;
+
+	pid = fork();
+	if (!pid) {
+		pause();
+		_exit(0);
+	}
+	pidfd = syscall(__NR_pidfd_open, pid, 0);
+	ASSERT_GE(pidfd, 0);
+	fd = syscall(__NR_pidfd_getfd, pidfd, memory, 0);
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(0, map_error(fd, 0, self->page, RW, MAP_SHARED));
+	close(fd);
+
+	in.fd = syscall(__NR_pidfd_getfd, pidfd, self->in.fd, 0);
+	ASSERT_GE(in.fd, 0);
+	EXPECT_EQ(EACCES, map_error(in.fd, 0, self->page, RW, MAP_SHARED));
+	ASSERT_EQ(0, instance_map(&in, 0));
+	EXPECT_EQ(4, instance_call(&in, 0, 4));
+	EXPECT_EQ(1, instance_run(&self->in, 0));
+	instance_close(&in);
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	close(pidfd);
+	close(memory);
+}
+
+TEST_F(protect, pages_neither_leave_nor_arrive_by_splice)
+{
+	int memory = memory_file(), fds[2];
+	loff_t offset = 0, to = 0;
+
+	ASSERT_EQ(0, pipe(fds));
+	ASSERT_EQ(sizeof(patch), write(fds[1], patch, sizeof(patch)));
+	EXPECT_EQ(sizeof(patch), splice(fds[0], NULL, memory, &to, sizeof(patch), 0));
+	EXPECT_EQ(sizeof(patch), sendfile(fds[1], memory, &offset, sizeof(patch)));
+
+	/* The pipe still holds the patch, to be written somewhere. */
+	to = 0;
+	EXPECT_EQ(-1, splice(fds[0], NULL, self->in.fd, &to, sizeof(patch), 0));
+	EXPECT_EQ(EBADF, errno);
+	offset = 0;
+	EXPECT_EQ(-1, sendfile(self->in.fd, memory, &offset, sizeof(patch)));
+	EXPECT_EQ(EBADF, errno);
+	EXPECT_EQ(-1, syscall(__NR_copy_file_range, memory, NULL, self->in.fd, NULL,
+			      sizeof(patch), 0));
+	EXPECT_EQ(EINVAL, errno);
+
+	/* Out of it would go the page itself, to whoever holds the pipe. */
+	EXPECT_EQ(-1, splice(self->in.fd, &offset, fds[1], NULL, self->page, 0));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, sendfile(fds[1], self->in.fd, NULL, self->page));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, syscall(__NR_copy_file_range, self->in.fd, NULL, memory, NULL,
+			      self->page, 0));
+	EXPECT_EQ(EINVAL, errno);
+	close(fds[0]);
+	close(fds[1]);
+	close(memory);
+}
+
+/* The one who shares a page with its parent writes what the parent executes. */
+static void write_shared(void *p)
+{
+	memcpy(p, patch, sizeof(patch));
+}
+
+TEST_F(protect, shared_mapping_shares_no_table_and_writes_no_code)
+{
+	struct trampfd_create_args *a = &self->in.args;
+	char *x = mmap(NULL, self->page, RWX, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	ASSERT_NE(MAP_FAILED, x);
+	ASSERT_EQ(0, signal_of(write_shared, x));
+	EXPECT_TRUE(patched(x));
+
+	ASSERT_EQ(0, signal_of(write_shared, self->in.table));
+	EXPECT_FALSE(patched(self->in.table));
+	EXPECT_EQ(SIGSEGV, signal_of(write_shared, self->in.code));
+	EXPECT_EQ(EACCES, map_error(self->in.fd, a->table_offset, a->table_size,
+				    RW, MAP_SHARED));
+	EXPECT_EQ(EINVAL, map_error(self->in.fd, a->table_offset, a->table_size,
+				    PROT_READ, MAP_SHARED));
+	munmap(x, self->page);
+}
+
+/* Old size 0 asks for a second mapping of the same. */
+TEST_F(protect, mremap_makes_no_second_view)
+{
+	int memory = memory_file();
+	char *x = mmap(NULL, self->page, RX, MAP_SHARED, memory, 0), *w;
+
+	ASSERT_NE(MAP_FAILED, x);
+	w = mremap(x, 0, self->page, MREMAP_MAYMOVE);
+	ASSERT_NE(MAP_FAILED, w);
+	ASSERT_EQ(0, mprotect(w, self->page, RW));
+	memcpy(w, patch, sizeof(patch));
+	EXPECT_TRUE(patched(x));
+	close(memory);
+
+	EXPECT_EQ(MAP_FAILED, mremap(self->in.code, 0, self->page, MREMAP_MAYMOVE));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(MAP_FAILED, mremap(self->in.table, 0, self->page, MREMAP_MAYMOVE));
+	EXPECT_EQ(EINVAL, errno);
+	x = mmap(NULL, self->page, RX, MAP_SHARED, self->in.fd, 0);
+	ASSERT_NE(MAP_FAILED, x);
+	EXPECT_EQ(MAP_FAILED, mremap(x, 0, self->page, MREMAP_MAYMOVE));
+	EXPECT_EQ(EINVAL, errno);
+	munmap(x, self->page);
+}
+
+/* What is moved keeps its rights, wherever it goes and whatever it leaves. */
+TEST_F(protect, mremap_moves_no_rights)
+{
+	struct trampfd_create_args *a = &self->in.args;
+	size_t size = a->code_size;
+	char *w = anonymous(size, RW), *to, *p;
+
+	/* Written elsewhere, moved over code, made executable */
+	p = anonymous(self->page, RW);
+	memcpy(p, patch, sizeof(patch));
+	ASSERT_EQ(self->text, mremap(p, self->page, self->page,
+				     MREMAP_MAYMOVE | MREMAP_FIXED, self->text));
+	ASSERT_EQ(0, mprotect(self->text, self->page, RX));
+	EXPECT_TRUE(patched(self->text));
+
+	/* Code, over writable memory and back */
+	ASSERT_EQ(w, mremap(self->in.code, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, w));
+	EXPECT_EQ(SIGSEGV, signal_of(scribble, w));
+	EXPECT_EQ(EACCES, error_of(mprotect(w, size, RW)));
+	ASSERT_EQ(self->in.code, mremap(w, size, size, MREMAP_MAYMOVE | MREMAP_FIXED,
+					self->in.code));
+	EXPECT_EQ(SIGSEGV, signal_of(scribble, self->in.code));
+
+	/* The table to where code was, without leaving its place: both tables */
+	p = mmap(NULL, size, RX, MAP_PRIVATE, self->in.fd, 0);
+	ASSERT_NE(MAP_FAILED, p);
+	to = mremap(self->in.table, self->page, self->page,
+		    MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP, p);
+	ASSERT_EQ(p, to);
+	EXPECT_EQ(SIGSEGV, signal_of(call, to));
+	EXPECT_EQ(EACCES, error_of(mprotect(to, self->page, RX)));
+	EXPECT_EQ(EACCES, error_of(mprotect(self->in.table, self->page, RX)));
+
+	/* Code likewise: both code */
+	to = mremap(self->in.code, size, size, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL);
+	ASSERT_NE(MAP_FAILED, to);
+	EXPECT_EQ(0, memcmp(self->was, to, size));
+	EXPECT_EQ(0, memcmp(self->was, self->in.code, size));
+	EXPECT_EQ(EACCES, error_of(mprotect(to, size, RW)));
+
+	/* Grown, it does not reach anything that can be written. */
+	p = mremap(to, size, size + a->table_size + self->page, MREMAP_MAYMOVE);
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_EQ(SIGBUS, signal_of(touch, p + a->table_offset));
+	EXPECT_EQ(SIGSEGV, signal_of(scribble, p + a->table_offset));
+	EXPECT_EQ(EACCES, error_of(mprotect(p + a->table_offset, self->page, RW)));
+	munmap(p, size + a->table_size + self->page);
+}
+
+/* Pages of a shared mapping in another order: written first, then executed */
+TEST_F(protect, remap_file_pages_rearranges_nothing)
+{
+	int memory = memory_file();
+	char *x;
+
+	ASSERT_EQ(0, ftruncate(memory, 2 * self->page));
+	ASSERT_EQ(sizeof(patch), pwrite(memory, patch, sizeof(patch), self->page));
+	x = mmap(NULL, self->page, RX, MAP_SHARED, memory, 0);
+	ASSERT_NE(MAP_FAILED, x);
+	if (syscall(__NR_remap_file_pages, x, self->page, 0, 1, 0))
+		SKIP(return, "no remap_file_pages(): %s", strerror(errno));
+	EXPECT_TRUE(patched(x));
+	close(memory);
+
+	EXPECT_EQ(-1, syscall(__NR_remap_file_pages, self->in.code, self->page, 0, 1, 0));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, syscall(__NR_remap_file_pages, self->in.table, self->page, 0, 0, 0));
+	EXPECT_EQ(EINVAL, errno);
+	x = mmap(NULL, self->page, RX, MAP_SHARED, self->in.fd, 0);
+	ASSERT_NE(MAP_FAILED, x);
+	EXPECT_EQ(-1, syscall(__NR_remap_file_pages, x, self->page, 0, 1, 0));
+	EXPECT_EQ(EINVAL, errno);
+	munmap(x, self->page);
+}
+
+/* An executable page that is not there yet is filled by who handles its faults. */
+TEST_F(protect, userfaultfd_does_not_provide_code)
+{
+	static const int modes[] = {
+		UFFDIO_REGISTER_MODE_MISSING, UFFDIO_REGISTER_MODE_WP,
+		UFFDIO_REGISTER_MODE_MINOR,
+	};
+	int uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
+	struct uffdio_api api = { .api = UFFD_API };
+	struct uffdio_register reg = {
+		.range = { (unsigned long)self->text, self->page },
+		.mode = UFFDIO_REGISTER_MODE_MISSING,
+	};
+	struct uffdio_copy copy = {
+		.dst = (unsigned long)self->text, .len = self->page,
+	};
+	char *contents = anonymous(self->page, RW);
+	int i, err;
+
+	if (uffd < 0)
+		SKIP(return, "no userfaultfd: %s", strerror(errno));
+	memcpy(contents, patch, sizeof(patch));
+	copy.src = (unsigned long)contents;
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_API, &api));
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_REGISTER, &reg));
+	ASSERT_EQ(0, ioctl(uffd, UFFDIO_COPY, &copy));
+	EXPECT_TRUE(patched(self->text));
+
+	for (i = 0; i < 3; i++) {
+		reg.range.start = (unsigned long)self->in.code;
+		reg.mode = modes[i];
+		err = error_of(ioctl(uffd, UFFDIO_REGISTER, &reg));
+		EXPECT_TRUE(err == EINVAL || err == EPERM)
+			TH_LOG("mode %d: %s", modes[i], strerror(err));
+	}
+	copy.dst = (unsigned long)self->in.code;
+	EXPECT_EQ(-1, ioctl(uffd, UFFDIO_COPY, &copy));
+	EXPECT_EQ(ENOENT, errno);
+	close(uffd);
+}
+
+/* What each advice answers; -1 where it is the machine's to say. */
+static const struct {
+	const char *name;
+	int advice, code, table;
+} advices[] = {
+	{ "DONTNEED", MADV_DONTNEED, 0, 0 },
+	{ "FREE", MADV_FREE, EINVAL, 0 },
+	{ "COLD", MADV_COLD, 0, 0 },
+	{ "PAGEOUT", MADV_PAGEOUT, 0, 0 },
+	{ "COLLAPSE", 25, EINVAL, EINVAL },
+	{ "HUGEPAGE", MADV_HUGEPAGE, -1, -1 },
+	{ "POPULATE_READ", MADV_POPULATE_READ, 0, 0 },
+	{ "POPULATE_WRITE", MADV_POPULATE_WRITE, EINVAL, 0 },
+	{ "REMOVE", MADV_REMOVE, EACCES, EACCES },
+	{ "WIPEONFORK", MADV_WIPEONFORK, EINVAL, EINVAL },
+	{ "DONTFORK", MADV_DONTFORK, 0, 0 },
+	{ "DOFORK", MADV_DOFORK, 0, 0 },
+};
+
+TEST_F(protect, advice_changes_neither_code_nor_rights)
+{
+	struct trampfd_create_args *a = &self->in.args;
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < ARRAY_SIZE(advices); i++) {
+		err = error_of(madvise(self->in.code, a->code_size, advices[i].advice));
+		if (advices[i].code >= 0)
+			EXPECT_EQ(advices[i].code, err)
+				TH_LOG("MADV_%s on code", advices[i].name);
+		err = error_of(madvise(self->in.table, a->table_size, advices[i].advice));
+		if (advices[i].table >= 0)
+			EXPECT_EQ(advices[i].table, err)
+				TH_LOG("MADV_%s on the table", advices[i].name);
+
+		EXPECT_EQ(0, memcmp(self->was, self->in.code, a->code_size));
+		EXPECT_EQ(0, instance_call_all(&self->in));
+		EXPECT_EQ(SIGSEGV, signal_of(scribble, self->in.code));
+		EXPECT_EQ(SIGSEGV, signal_of(call, self->in.table));
+		EXPECT_EQ(EACCES, error_of(mprotect(self->in.code, self->page, RWX)));
+		EXPECT_EQ(EACCES, error_of(mprotect(self->in.table, self->page, RWX)));
+	}
+}
+
+static void *discard(void *arg)
+{
+	char **range = arg;
+
+	while (!__atomic_load_n(&range[1], __ATOMIC_RELAXED))
+		madvise(range[0], sysconf(_SC_PAGESIZE), MADV_DONTNEED);
+	return NULL;
+}
+
+/* A write by the kernel while the page that it was allowed for goes away */
+TEST_F(protect, discarding_code_while_it_is_written_writes_nothing)
+{
+	char *range[2] = { self->in.code, NULL };
+	int fd = open("/proc/self/mem", O_RDWR), i, written = 0;
+	pthread_t thread;
+
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, pthread_create(&thread, NULL, discard, range));
+	for (i = 0; i < 2000; i++)
+		written += pwrite(fd, patch, sizeof(patch),
+				  (off_t)(uintptr_t)self->in.code) > 0;
+	__atomic_store_n(&range[1], range[0], __ATOMIC_RELAXED);
+	pthread_join(thread, NULL);
+	EXPECT_EQ(0, written);
+	close(fd);
+}
+
+TEST_F(protect, sealed_mapping_cannot_be_replaced)
+{
+#ifdef __NR_mseal
+	struct instance sealed = { .args = { .nr = 1 } };
+	int err;
+
+	EXPECT_EQ(self->text, mmap(self->text, self->page, RW,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+
+	ASSERT_EQ(0, instance_open(&sealed));
+	err = syscall(__NR_mseal, sealed.code, sealed.args.code_size, 0);
+	if (err && sizeof(long) == 4)
+		SKIP(return, "32-bit kernels have no mseal()");
+	ASSERT_EQ(0, err);
+	EXPECT_EQ(EPERM, error_of(mprotect(sealed.code, self->page, PROT_READ)));
+	EXPECT_EQ(EPERM, error_of(munmap(sealed.code, self->page)));
+	EXPECT_EQ(MAP_FAILED, mmap(sealed.code, self->page, RW,
+				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
+	EXPECT_EQ(EPERM, errno);
+	/* Slots are written to, until the table is sealed read-only. */
+	EXPECT_EQ(4, instance_call(&sealed, 0, 4));
+	ASSERT_EQ(0, mprotect(sealed.table, sealed.args.table_size, PROT_READ));
+	ASSERT_EQ(0, syscall(__NR_mseal, sealed.table, sealed.args.table_size, 0));
+	EXPECT_EQ(EPERM, error_of(mprotect(sealed.table, self->page, RW)));
+	EXPECT_EQ(4, instance_run(&sealed, 0));
+#else
+	SKIP(return, "no mseal() on this ABI");
+#endif
+}
+
+static void refill(void *arg)
+{
+	instance_call(arg, 0, 5);
+}
+
+TEST_F(protect, protection_key_guards_slots_and_opens_no_code)
+{
+	int key = pkey_alloc(0, 0);
+
+	if (key < 0)
+		SKIP(return, "no protection keys: %s", strerror(errno));
+	ASSERT_EQ(0, pkey_mprotect(self->text, self->page, RWX, key));
+
+	EXPECT_EQ(EACCES, error_of(pkey_mprotect(self->in.code, self->page, RWX, key)));
+	EXPECT_EQ(EACCES, error_of(pkey_mprotect(self->in.table, self->page, RWX, key)));
+	/* Who may not write with this key can call, but not redirect. */
+	ASSERT_EQ(0, pkey_mprotect(self->in.table, self->page, RW, key));
+	ASSERT_EQ(0, pkey_set(key, PKEY_DISABLE_WRITE));
+	EXPECT_EQ(SIGSEGV, signal_of(refill, &self->in));
+	EXPECT_EQ(1, instance_run(&self->in, 0));
+	ASSERT_EQ(0, pkey_set(key, 0));
+}
+
+/* One ring, one operation at a time; linux/io_uring.h */
+struct ring {
+	struct io_uring_params p;
+	struct io_uring_sqe *sqes;
+	char *rings;
+	int fd;
+};
+
+static int ring_open(struct ring *r)
+{
+	memset(r, 0, sizeof(*r));
+	r->fd = syscall(__NR_io_uring_setup, 1, &r->p);
+	if (r->fd < 0)
+		return -1;
+	r->rings = mmap(NULL, sysconf(_SC_PAGESIZE), RW, MAP_SHARED, r->fd,
+			IORING_OFF_SQ_RING);
+	r->sqes = mmap(NULL, sizeof(*r->sqes), RW, MAP_SHARED, r->fd, IORING_OFF_SQES);
+	return r->rings == MAP_FAILED || r->sqes == MAP_FAILED ? -1 : 0;
+}
+
+static uint32_t *ring_word(struct ring *r, uint32_t offset)
+{
+	return (uint32_t *)(r->rings + offset);
+}
+
+/* The result of one operation */
+static int ring_do(struct ring *r, const struct io_uring_sqe *sqe)
+{
+	uint32_t head = *ring_word(r, r->p.cq_off.head);
+	uint32_t mask = *ring_word(r, r->p.cq_off.ring_mask);
+	struct io_uring_cqe *cqes = (void *)ring_word(r, r->p.cq_off.cqes);
+
+	r->sqes[0] = *sqe;
+	*ring_word(r, r->p.sq_off.array) = 0;
+	__atomic_fetch_add(ring_word(r, r->p.sq_off.tail), 1, __ATOMIC_RELEASE);
+	if (syscall(__NR_io_uring_enter, r->fd, 1, 1, IORING_ENTER_GETEVENTS, NULL, 0) != 1)
+		return -errno;
+	__atomic_store_n(ring_word(r, r->p.cq_off.head), head + 1, __ATOMIC_RELEASE);
+	return cqes[head & mask].res;
+}
+
+/* Let the kernel keep hold of a buffer's pages, to write to them later. */
+static int ring_keep(struct ring *r, void *addr, size_t len)
+{
+	struct iovec iov = { addr, len };
+
+	syscall(__NR_io_uring_register, r->fd, IORING_UNREGISTER_BUFFERS, NULL, 0);
+	return error_of(syscall(__NR_io_uring_register, r->fd,
+				IORING_REGISTER_BUFFERS, &iov, 1));
+}
+
+/* The pages are kept while writable, and written to when they are executable. */
+TEST_F(protect, io_uring_writes_no_code)
+{
+	int memory = memory_file();
+	struct io_uring_sqe sqe = {
+		.opcode = IORING_OP_READ_FIXED, .fd = memory,
+		.addr = (unsigned long)self->text, .len = sizeof(patch),
+	};
+	struct ring ring;
+
+	if (ring_open(&ring))
+		SKIP(return, "no io_uring: %s", strerror(errno));
+	ASSERT_EQ(sizeof(patch), write(memory, patch, sizeof(patch)));
+	ASSERT_EQ(0, mprotect(self->text, self->page, RW));
+	ASSERT_EQ(0, ring_keep(&ring, self->text, self->page));
+	ASSERT_EQ(0, mprotect(self->text, self->page, RX));
+	EXPECT_EQ(sizeof(patch), ring_do(&ring, &sqe));
+	EXPECT_TRUE(patched(self->text));
+
+	EXPECT_EQ(EFAULT, ring_keep(&ring, self->in.code, self->page));
+	ASSERT_EQ(0, ring_keep(&ring, self->in.table, self->page));
+	EXPECT_EQ(EACCES, error_of(mprotect(self->in.table, self->page, RX)));
+	sqe.opcode = IORING_OP_READ;
+	sqe.addr = (unsigned long)self->in.code;
+	EXPECT_EQ(-EFAULT, ring_do(&ring, &sqe));
+	/* Nor does it write to the file; it can read it. */
+	sqe.opcode = IORING_OP_WRITE;
+	sqe.fd = self->in.fd;
+	sqe.addr = (unsigned long)patch;
+	EXPECT_EQ(-EBADF, ring_do(&ring, &sqe));
+	sqe.opcode = IORING_OP_READ;
+	sqe.addr = (unsigned long)self->in.table;
+	EXPECT_EQ(sizeof(patch), ring_do(&ring, &sqe));
+	EXPECT_EQ(0, memcmp(self->was, self->in.table, sizeof(patch)));
+	close(ring.fd);
+	close(memory);
+}
+
+static const char core_file[] = "/tmp/trampfd.core";
+
+/* Whether what a child puts into its table is in the core that it leaves */
+static bool core_has_secret(const struct instance *in, bool dump)
+{
+	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+	char secret[32], *core;
+	bool found = false;
+	struct stat st;
+	int fd, status;
+	size_t i;
+	pid_t pid;
+
+	unlink(core_file);
+	pid = fork();
+	if (!pid) {
+		setrlimit(RLIMIT_CORE, &limit);
+		if (!dump)
+			madvise(in->table, in->args.table_size, MADV_DONTDUMP);
+		/* Put together there alone */
+		for (i = 0; i < sizeof(secret); i++)
+			in->table[i] = 0x80 + i * 5;
+		abort();
+	}
+	waitpid(pid, &status, 0);
+	for (i = 0; i < sizeof(secret); i++)
+		secret[i] = 0x80 + i * 5;
+	fd = open(core_file, O_RDONLY);
+	if (fd < 0 || !WCOREDUMP(status) || fstat(fd, &st))
+		return !dump;	/* the wrong answer */
+	core = mmap(NULL, st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	if (core != MAP_FAILED) {
+		found = memmem(core, st.st_size, secret, sizeof(secret));
+		munmap(core, st.st_size);
+	}
+	close(fd);
+	unlink(core_file);
+	explicit_bzero(secret, sizeof(secret));	/* the next child has this stack too */
+	return found;
+}
+
+TEST_F(protect, core_dump_has_the_table_unless_told_otherwise)
+{
+	static const char setting[] = "/proc/sys/kernel/core_pattern";
+	char pattern[128] = "";
+	int fd = open(setting, O_RDONLY);
+
+	if (fd < 0 || read(fd, pattern, sizeof(pattern) - 1) <= 0 ||
+	    write_file(setting, core_file))
+		SKIP(return, "needs root, to say where the core goes");
+	close(fd);
+	EXPECT_TRUE(core_has_secret(&self->in, true));
+	EXPECT_FALSE(core_has_secret(&self->in, false));
+	EXPECT_EQ(0, write_file(setting, pattern));
+}
+
+/* Who shares the memory shares its rules. */
+struct sharer {
+	struct instance *in;
+	char *text;
+};
+
+static int shares_memory(void *arg)
+{
+	size_t page = sysconf(_SC_PAGESIZE);
+	struct sharer *with = arg;
+
+	if (mprotect(with->text, page, RWX))
+		return 1;
+	memcpy(with->text, patch, sizeof(patch));
+	if (error_of(mprotect(with->in->code, page, RWX)) != EACCES ||
+	    error_of(mprotect(with->in->table, page, RWX)) != EACCES)
+		return 2;
+	return instance_call(with->in, 0, 6) == 6 ? 0 : 3;
+}
+
+TEST_F(protect, process_that_shares_the_memory_has_no_more_rights)
+{
+	struct sharer with = { &self->in, self->text };
+	char *stack = anonymous(64 * 1024, RW);
+	int status;
+	pid_t pid;
+
+	pid = clone(shares_memory, stack + 64 * 1024, CLONE_VM | SIGCHLD, &with);
+	ASSERT_GT(pid, 0);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+	EXPECT_TRUE(patched(self->text));
+	EXPECT_EQ(6, instance_run(&self->in, 0));
+
+	pid = clone(shares_memory, stack + 64 * 1024, CLONE_VM | CLONE_VFORK | SIGCHLD, &with);
+	ASSERT_GT(pid, 0);
+	ASSERT_EQ(pid, waitpid(pid, &status, 0));
+	EXPECT_EQ(0, status);
+}
+
+/* This program again, as another that finds out what it was left. */
+#define WHAT_IS_LEFT "TRAMPFD_TEST_FDS"
+
+static bool maps_have(const char *what)
 {
 	FILE *f = fopen("/proc/self/maps", "r");
-	unsigned long start, end;
-	char line[512], p[5];
+	char line[512];
+	bool found = false;
 
-	memset(prot, 0, 5);
-	while (f && fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "%lx-%lx %4s", &start, &end, p) == 3 &&
-		    start <= (unsigned long)addr && (unsigned long)addr < end)
-			memcpy(prot, p, sizeof(p));
-	}
+	while (f && fgets(line, sizeof(line), f))
+		found |= !!strstr(line, what);
 	if (f)
 		fclose(f);
+	return found;
 }
 
-TEST(table_is_not_executable_under_READ_IMPLIES_EXEC)
+/* 0, or what is wrong; the descriptors are those of the program before. */
+static int what_is_left(const char *text)
+{
+	int memory, closed, kept, privileged;
+	struct instance in = { .args = { .nr = several_pages() } };
+
+	if (sscanf(text, "%d %d %d %d", &memory, &closed, &kept, &privileged) != 4)
+		return 10;
+	if (privileged && geteuid())
+		return 77;	/* the file system does not do setuid programs */
+	/* What whoever holds the other end could go on to write */
+	if (map_error(memory, 0, 1, RX, MAP_SHARED))
+		return 11;
+	if (maps_have("[trampfd]"))
+		return 12;
+	if (fcntl(closed, F_GETFD) != -1)
+		return 13;
+	/* Asked to be kept: code, and a table that is empty */
+	close(trampfd_create(&in.args, sizeof(in.args)));
+	in.fd = kept;
+	if (instance_map(&in, 0))
+		return 14;
+	if (instance_slot(&in, 0)->code || instance_slot(&in, 0)->data)
+		return 15;
+	if (map_error(kept, 0, 1, RW, MAP_SHARED) != EACCES)
+		return 16;
+	return instance_call(&in, 0, 7) == 7 ? 0 : 17;
+}
+
+static void __attribute__((constructor)) started_again(void)
+{
+	const char *text = getenv(WHAT_IS_LEFT);
+
+	if (text)
+		_exit(what_is_left(text));
+}
+
+/* Start @program with what it may keep of this one; what it returned. */
+static int start(const struct instance *in, const char *program, bool unprivileged)
+{
+	int memory = memory_file(), kept = dup(in->fd), status;
+	char text[64];
+	pid_t pid = fork();
+
+	if (!pid) {
+		fcntl(memory, F_SETFD, 0);	/* dup() has done so for the other */
+		snprintf(text, sizeof(text), "%d %d %d %d", memory, in->fd, kept,
+			 unprivileged);
+		setenv(WHAT_IS_LEFT, text, 1);
+		if (!unprivileged || (!setgid(65534) && !setuid(65534)))
+			execl(program, program, NULL);
+		_exit(20);
+	}
+	waitpid(pid, &status, 0);
+	close(memory);
+	close(kept);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+}
+
+TEST_F(protect, exec_leaves_neither_mapping_nor_descriptor)
+{
+	EXPECT_EQ(0, start(&self->in, "/proc/self/exe", false));
+	EXPECT_EQ(1, instance_run(&self->in, 0));
+}
+
+static int copy_program(const char *to, mode_t mode)
+{
+	int in = open("/proc/self/exe", O_RDONLY), out;
+	struct stat st;
+
+	unlink(to);
+	out = open(to, O_WRONLY | O_CREAT | O_EXCL, 0700);
+	if (in < 0 || out < 0 || fstat(in, &st) ||
+	    sendfile(out, in, NULL, st.st_size) != st.st_size)
+		return -1;
+	close(in);
+	return fchmod(out, mode) | close(out);
+}
+
+TEST_F(protect, setuid_program_is_left_neither_mapping_nor_descriptor)
+{
+	static const char program[] = "/tmp/trampfd_setuid";
+	int result;
+
+	if (getuid())
+		SKIP(return, "needs root, for a program of another user's");
+	if (copy_program(program, 04755))
+		SKIP(return, "cannot write %s: %s", program, strerror(errno));
+	result = start(&self->in, program, true);
+	unlink(program);
+	if (result == 77)
+		SKIP(return, "/tmp has no setuid programs");
+	EXPECT_EQ(0, result);
+}
+
+/* READ_IMPLIES_EXEC asks for PROT_EXEC in the name of who did not. */
+TEST_F(protect, table_is_not_executable_under_READ_IMPLIES_EXEC)
 {
 	struct instance in = { .args = { .nr = 1 } };
-	size_t page = sysconf(_SC_PAGESIZE);
-	char prot[5];
+	char *p;
 
 	ASSERT_NE(-1, personality(READ_IMPLIES_EXEC));
+	p = anonymous(self->page, RW);
+	EXPECT_STREQ("rwxp", protection_of(p));
+
 	ASSERT_EQ(0, instance_open(&in));
-	protection(in.table, prot);
-	EXPECT_STREQ("rw-p", prot);
+	EXPECT_STREQ("rw-p", protection_of(in.table));
 	EXPECT_EQ(SIGSEGV, signal_of(call, in.table));
-
-	ASSERT_EQ(0, mprotect(in.table, page, PROT_READ));
-	ASSERT_EQ(0, mprotect(in.table, page, PROT_READ | PROT_WRITE));
-	protection(in.table, prot);
-	EXPECT_EQ('-', prot[2]);
+	ASSERT_EQ(0, mprotect(in.table, self->page, PROT_READ));
+	ASSERT_EQ(0, mprotect(in.table, self->page, RW));
+	EXPECT_STREQ("rw-p", protection_of(in.table));
 	EXPECT_EQ(4, instance_call(&in, 0, 4));
-	EXPECT_EQ(-1, mprotect(in.code, page, PROT_READ | PROT_WRITE));
-	EXPECT_EQ(EACCES, errno);
-}
-
-/* The usual ways to write code at run time; 0 if it worked, else the errno. */
-static int rwx(void)
-{
-	return mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? errno : 0;
-}
-
-static int w_then_x(void)
-{
-	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	return mprotect(p, 4096, PROT_READ | PROT_EXEC) ? errno : 0;
-}
-
-static int memfd_twice(void)
-{
-	int fd = syscall(__NR_memfd_create, "code", MFD_CLOEXEC);
-
-	return fd < 0 ? errno : 0;
-}
-
-TEST(trampolines_work_where_writing_code_is_refused)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_memfd_create, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = { ARRAY_SIZE(filter), filter };
-	struct instance in = { .args = { .nr = 1000 } };
-
-	ASSERT_EQ(0, rwx());
-	ASSERT_EQ(0, w_then_x());
-	ASSERT_EQ(0, memfd_twice());
-
-	if (prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0))
-		SKIP(return, "no PR_SET_MDWE: %s", strerror(errno));
-	ASSERT_EQ(0, prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-	ASSERT_EQ(0, prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog));
-	EXPECT_EQ(EACCES, rwx());
-	EXPECT_EQ(EACCES, w_then_x());
-	EXPECT_EQ(EPERM, memfd_twice());
-
-	ASSERT_EQ(0, instance_open(&in));
-	EXPECT_EQ(0, instance_call_all(&in));
-	instance_close(&in);
+	EXPECT_EQ(EACCES, error_of(mprotect(in.code, self->page, RW)));
+	ASSERT_NE(-1, personality(0));
 }
 
 TEST_HARNESS_MAIN

@@ -3,9 +3,6 @@
  * What is shared and what is not: code pages by everybody, tables by nobody,
  * not even across fork(); and code that was reclaimed comes back the same.
  */
-#include <sys/resource.h>
-#include <sys/socket.h>
-
 #include "common.h"
 
 static void drop_page_cache(void)
@@ -46,18 +43,6 @@ static long smaps_field(const void *addr, const char *field)
 	if (f)
 		fclose(f);
 	return value;
-}
-
-/* Run @child in a child of its own: what it returned, 0 to 255. */
-static int in_child(int (*child)(void *arg), void *arg)
-{
-	pid_t pid = fork();
-	int status;
-
-	if (!pid)
-		_exit(child(arg));
-	waitpid(pid, &status, 0);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
 }
 
 static int refill_slot(void *arg)
@@ -301,37 +286,23 @@ TEST(tens_of_faults_touch_all_code_of_the_largest_instance)
 
 TEST(file_passed_to_another_process_works_there)
 {
-	struct instance in = { .args = { .nr = 1 } }, copy;
+	struct instance in = { .args = { .nr = 1 } }, copy = in;
 	int pair[2], status;
-	char control[CMSG_SPACE(sizeof(int))] = {}, byte = 0;
-	struct iovec iov = { &byte, 1 };
-	struct msghdr msg = {
-		.msg_iov = &iov, .msg_iovlen = 1,
-		.msg_control = control, .msg_controllen = sizeof(control),
-	};
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(&msg);
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
 		SKIP(return, "no UNIX sockets: %s", strerror(errno));
 	pid = fork();
 	if (!pid) {
-		if (recvmsg(pair[1], &msg, 0) != 1)
-			_exit(1);
-		copy = (struct instance){ .args = { .nr = 1 } };
-		memcpy(&copy.fd, CMSG_DATA(CMSG_FIRSTHDR(&msg)), sizeof(int));
 		/* Its fdinfo and a create call both tell the geometry. */
 		close(trampfd_create(&copy.args, sizeof(copy.args)));
+		copy.fd = receive_file(pair[1]);
 		if (instance_map(&copy, 0))
-			_exit(2);
-		_exit(instance_call(&copy, 0, 5) == 5 ? 0 : 3);
+			_exit(1);
+		_exit(instance_call(&copy, 0, 5) == 5 ? 0 : 2);
 	}
 	ASSERT_EQ(0, instance_open(&in));
-	cmsg->cmsg_level = SOL_SOCKET;
-	cmsg->cmsg_type = SCM_RIGHTS;
-	cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(cmsg), &in.fd, sizeof(int));
-	ASSERT_EQ(1, sendmsg(pair[0], &msg, 0));
+	ASSERT_EQ(0, send_file(pair[0], in.fd));
 	waitpid(pid, &status, 0);
 	EXPECT_EQ(0, status);
 	instance_close(&in);

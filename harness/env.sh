@@ -40,7 +40,9 @@ esac
 open_work() {
 	local origin
 	mkdir -p "$LOG"
-	printf '%s\n' "$ROOT" >"$WORK/origin"
+	# At no time empty: another checkout's script would take ours for gone.
+	printf '%s\n' "$ROOT" >"$WORK/origin.$$"
+	mv "$WORK/origin.$$" "$WORK/origin"
 	ln -sfn "$WORK" "$ROOT/build"
 	for origin in "$CACHE"/checkouts/*/origin; do
 		[ ! -d "$(cat "$origin")" ] || continue

@@ -4,11 +4,11 @@
 ARCH ?= x86_64
 SHELL := /bin/bash
 .NOTPARALLEL:
-.PHONY: help run vm kernel selftests headers check check-all figures coverage tree packages clean
+.PHONY: help run vm kernel selftests headers check check-all lsm stress fuzz figures coverage tree packages clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
-	@echo "ARCH=x86_64, i386, arm64 or arm, or for run, vm and kernel one of the variants"
+	@echo "ARCH=x86_64, i386, arm64 or arm, or for run, vm, kernel and stress one of the variants"
 	@echo "that harness/arch.sh has, such as arm64-64k; everything made lies in build/"
 
 run: kernel ## build everything and show it at work
@@ -31,14 +31,25 @@ headers: tree ## install the user space headers (INSTALL_HDR_PATH=)
 check: ## check everything, or only ARCH=
 	@harness/check.sh $(check_archs)
 
-check-all: ## check, and a kernel without trampfd
+check-all: ## check, and kernels without trampfd, with the checkers of the kernel; fuzz
 	@harness/check.sh --all $(check_archs)
+
+lsm: tree ## try trampfd under each security module, enforcing
+	@harness/lsm.sh
+
+SECONDS ?= 300
+
+stress: tree ## run the stress test for SECONDS=300; SEED= repeats one
+	@set -e; for arch in $(ARCH); do SEED='$(SEED)' harness/stress.sh $$arch $(SECONDS); done
 
 figures: kernel ## measure
 	@ARCH='$(ARCH)' harness/figures.sh
 
 coverage: tree ## measure which lines of our kernel files the tests run
 	@set -e; for arch in $(ARCH); do harness/coverage.sh $$arch; done
+
+fuzz: tree ## fuzz the system call in a guest: SECONDS=, or INPUT=FILE to run one again
+	@harness/fuzz.sh $(or $(INPUT),$(SECONDS))
 
 tree: packages ## lay the series over Debian's kernel source
 	@harness/tree.sh

@@ -11,11 +11,13 @@ ARCHES="x86_64 i386 arm64 arm"
 # the architecture to test beside it; guest: the QEMU command, and cpus: which of
 # its processors to test on, the first if CPU does not say; borrowed: files of
 # ours of another architecture that it builds too; debarch: whose busybox, none
-# where Debian has none; objects: about how many a build from nothing compiles.
+# where Debian has none; objects: about how many a build from nothing compiles;
+# checkers: kernels with the kernel's own checkers, which find what a test alone
+# does not see; memory: of a guest.
 arch_facts() { # KERNEL
 	base=${1%%-*} variant=
 	[ "$base" = "$1" ] || variant=${1#*-}
-	borrowed=
+	borrowed='' checkers='' memory=512M
 	case $base in
 	x86_64 | i386)
 		srcarch=x86
@@ -42,15 +44,17 @@ arch_facts() { # KERNEL
 	*) die "no such architecture: '$base' (there are: $ARCHES)" ;;
 	esac
 	case $base in
-	x86_64) cross=x86_64-linux-gnu- debarch=amd64 objects=770 abis="x86_64 i386" variants= ;;
+	x86_64) cross=x86_64-linux-gnu- debarch=amd64 objects=770 abis="x86_64 i386" variants='' checkers="debug kcsan" ;;
 	i386) cross=i686-linux-gnu- debarch=i386 objects=730 abis="i386" variants= ;;
-	arm64) cross=aarch64-linux-gnu- debarch=arm64 objects=670 abis="arm64 arm" variants="16k 64k be" ;;
+	arm64) cross=aarch64-linux-gnu- debarch=arm64 objects=670 abis="arm64 arm" variants="16k 64k be" checkers="debug kcsan" ;;
 	arm) cross=arm-linux-gnueabihf- debarch=armhf objects=690 abis="arm" variants=be ;;
 	esac
 	case $1 in
 	arm64-16k | arm64-64k) cpus="${cpus%% *}" ;;
+	x86_64-lsm) objects=1130 ;;
 	arm64-be) cpus="${cpus%% *}" debarch='' abis="arm64_be arm_be" ;;
 	arm-be) debarch='' abis="arm_be" ;;
+	*-debug) memory=1G ;; # of which KASAN's shadow takes an eighth
 	esac
 	cpu=${CPU:-${cpus%% *}}
 	case $base,$cpu in arm64,max*) machine+=,mte=on ;; esac

@@ -41,12 +41,13 @@ step() { # NAME COMMAND...
 count() { grep -acE "$1" "$2" || :; }
 
 # Counts the test lines of a guest's output; a guest that fails in any way that
-# these do not show is one failure more.
+# these do not show is one failure more. GUEST: the command that boots it, if
+# not vm.sh.
 guest_tap() { # NAME INDENT ARCH PROGRAM...
 	local name=$1 in=$2 log good bad skips want status=0 why='' start=$SECONDS
 	log=$(log_of "$name")
 	shift 2
-	CONSOLE=$log.console "$ROOT/harness/vm.sh" "$@" >"$log.tap" 2>"$log.log" </dev/null || status=$?
+	CONSOLE=$log.console "${GUEST:-$ROOT/harness/vm.sh}" "$@" >"$log.tap" 2>"$log.log" </dev/null || status=$?
 	bad=$(count "^${in}not ok " "$log.tap")
 	skips=$(count "^${in}ok .*# SKIP|^${in}1\.\.0 # SKIP" "$log.tap")
 	good=$(($(count "^${in}ok " "$log.tap") - $(count "^${in}ok .*# SKIP" "$log.tap")))
@@ -95,13 +96,27 @@ lint_style() {
 	cd "$TREE"
 	mapfile -t files < <(ours .)
 	perl scripts/checkpatch.pl --strict --file "${files[@]}"
-	perl scripts/checkpatch.pl --strict --ignore ENOSYS --file "$ROOT"/harness/*.c # enosys.c means it
+	perl scripts/checkpatch.pl --strict --ignore ENOSYS,CAMELCASE --file "$ROOT"/harness/*.c "$ROOT"/harness/lsm/*.c # enosys.c means it, libFuzzer has such names
 }
 
 lint_docs() {
 	cd "$TREE"
 	mapfile -t files < <(ours '^(arch|fs|include|kernel|mm|samples)/.*\.[ch]$')
 	perl scripts/kernel-doc -none -Werror "${files[@]}"
+}
+
+# The document names a test for each thing that it says of attempts and limits.
+lint_security_table() {
+	local name names tests=$ROOT/tools/testing/selftests/trampfd
+	# shellcheck disable=SC2016 # the ` are of the text
+	names=$(grep -oE '^     - ``[a-zA-Z0-9_]{20,}``|^       ``[a-zA-Z0-9_]{20,}``' "$ROOT/Documentation/userspace-api/trampfd.rst" | tr -d ' \`-')
+	[ -n "$names" ]
+	for name in $names; do
+		grep -qE "^TEST(_F)?\((\w+, )?$name\)$" "$tests"/*_test.c || { echo "$name: the document names it, no test has this name" && return 1; }
+	done
+	sed -nE 's/^TEST(_F)?\((\w+, )?(\w+)\)$/\3/p' "$tests"/{protect,limit}_test.c | while read -r name; do
+		grep -qxF "$name" <<<"$names" || { echo "$name: a test of this name has no row in the document" && return 1; }
+	done
 }
 
 # Twice, for the include guard, and with nothing but the kernel's headers.
@@ -129,6 +144,43 @@ test_kernel() { # KERNEL
 	for abi in $abis; do
 		step "trampolines as the assembler makes them, $abi on $1" "$ROOT/harness/sequences.sh" "$1" "$abi"
 		run_selftests "$1" "$abi"
+	done
+}
+
+# For the guest: all tests, and whether the kernel lost memory over them, which
+# kmemleak says of what is older than some seconds (kmemleak.rst).
+suite_script() { # ABI
+	local test
+	echo '#!/bin/sh'
+	for test in $(<"$WORK/selftests/$1/tests"); do echo "/$1/$test"; done
+	cat <<-'END'
+		leaks=/sys/kernel/debug/kmemleak
+		[ -e $leaks ] || exit 0
+		echo 1..1
+		echo scan >$leaks
+		sleep 6
+		echo scan >$leaks
+		if [ -z "$(cat $leaks)" ]; then
+			echo "ok 1 no memory is lost"
+		else
+			sed 's/^/# /' $leaks
+			echo "not ok 1 no memory is lost"
+		fi
+	END
+}
+
+# The whole suite at once in a kernel with the kernel's own checkers, of which
+# each complaint counts (harness/vm.sh)
+test_checkers() { # KERNEL
+	local abi test script files TIMEOUT=1800
+	export TIMEOUT
+	guest_kunit "$1"
+	arch_facts "$1"
+	for abi in $abis; do
+		script=$WORK/selftests/$abi/suite files=
+		suite_script "$abi" >"$script"
+		for test in $(<"$WORK/selftests/$abi/tests"); do files+=" $WORK/selftests/$abi/$test:$abi/$test"; done
+		FILES=$files guest_tap "all selftests, $abi on $1" '' "$1" "$script"
 	done
 }
 
@@ -175,6 +227,7 @@ step "scripts (shellcheck)" lint_scripts
 step "spelling (codespell)" lint_spelling
 step "style (checkpatch)" lint_style
 step "comments (kernel-doc)" lint_docs
+step "security table and its tests" lint_security_table
 for abi in $all_abis; do
 	step "uapi header alone, $abi" header_stands_alone "$abi"
 	step "selftests for $abi" "$ROOT/harness/selftests.sh" "$abi"
@@ -202,19 +255,31 @@ for arch; do
 done
 case " $* " in *" x86_64 "*)
 	step "guest: i386 program runs on x86_64" "$ROOT/harness/test-harness.sh" i386_program_runs_on_x86_64
-	step "smallest program of the README" readme_program_runs ;;
+	step "smallest program of the README" readme_program_runs
+	step "kernel x86_64-lsm" "$ROOT/harness/kernel.sh" x86_64-lsm
+	step "no warnings in our objects, x86_64-lsm" "$ROOT/harness/kernel.sh" --lint x86_64-lsm
+	step "policies of security modules" "$ROOT/harness/lsm.sh" --build
+	for module in $("$ROOT/harness/lsm.sh" --list); do
+		GUEST=$ROOT/harness/lsm.sh guest_tap "security module $module" '' "$module"
+	done ;;
 esac
 for arch; do
 	ARCH=$arch step "demonstration on $arch" "$ROOT/harness/demo.sh" --check
 done
 if [ -n "$all" ]; then
 	for arch; do
+		arch_facts "$arch"
+		for variant in $checkers; do
+			step "kernel $arch-$variant" "$ROOT/harness/kernel.sh" "$arch-$variant"
+			test_checkers "$arch-$variant"
+		done
 		step "kernel $arch without trampfd" "$ROOT/harness/kernel.sh" "$arch-without-trampfd"
 		arch_facts "$arch"
 		for abi in $abis; do
 			step "kernel without trampfd answers ENOSYS, $abi on $arch" answers_enosys "$arch" "$abi"
 		done
 	done
+	case " $* " in *" x86_64 "*) step "fuzzer, 20 s" "$ROOT/harness/fuzz.sh" 20 ;; esac
 fi
 
 echo "$passed passed, $failed failed, $skipped skipped"

@@ -27,6 +27,10 @@ kmake() {
 profiled=()
 if [ "$variant" = gcov ]; then
 	for object in geometry inode trampfd trampfd_a32 ../../arm/kernel/trampfd_a32; do profiled+=("GCOV_PROFILE_$object.o=y"); done
+elif [ "$variant" = kcov ]; then
+	# and those of mm/ and fs/ that our promises lean on
+	for object in geometry inode trampfd mmap vma mprotect mremap madvise filemap mlock gup userfaultfd \
+		readahead read_write splice; do profiled+=("KCOV_INSTRUMENT_$object.o=y"); done
 fi
 
 # What we ask for, the last word last.
@@ -102,5 +106,7 @@ warnings() {
 open_work
 mkdir -p "$out"
 lock "$out"
+# Files that a configuration names, as it cannot know where the checkout is
+[ -z "$variant" ] || [ ! -d "$ROOT/harness/$variant" ] || ln -sfn "$ROOT/harness/$variant" "$out/$variant"
 configure
 if [ -n "$lint" ]; then warnings; else build; fi

@@ -110,6 +110,30 @@ TEST_F(protect, code_is_never_writable_and_executable_at_once)
 				    RW, MAP_PRIVATE));
 }
 
+/* The signal that a function ends with that was written to @p */
+static int call_written(char *p)
+{
+	memcpy(p, (void *)((uintptr_t)abi_return_data & ~(uintptr_t)1), sizeof(patch));
+	__builtin___clear_cache(p, p + sizeof(patch));
+	return signal_of(call, p);
+}
+
+/*
+ * The one is as executable as the other: data is, on a processor without a bit
+ * for that, or in an emulator that takes no notice of it (QEMU 7.2 with PAE).
+ */
+TEST_F(protect, what_was_written_is_not_executed)
+{
+	char *p = anonymous(self->page, RW);
+	int refused = call_written(p);
+
+	TH_LOG("data: signal %d", refused);
+	EXPECT_TRUE(refused == SIGSEGV || sizeof(long) == 4);
+	EXPECT_EQ(refused, call_written(self->in.table));
+	EXPECT_STREQ("rw-p", protection_of(self->in.table));
+	munmap(p, self->page);
+}
+
 TEST_F(protect, what_was_written_is_not_made_executable)
 {
 	char *p = anonymous(self->page, RW);
@@ -660,7 +684,8 @@ TEST_F(protect, advice_changes_neither_code_nor_rights)
 		EXPECT_EQ(0, memcmp(self->was, self->in.code, a->code_size));
 		EXPECT_EQ(0, instance_call_all(&self->in));
 		EXPECT_EQ(SIGSEGV, signal_of(scribble, self->in.code));
-		EXPECT_EQ(SIGSEGV, signal_of(call, self->in.table));
+		EXPECT_EQ('-', protection_of(self->in.table)[2])
+			TH_LOG("after MADV_%s", advices[i].name);
 		EXPECT_EQ(EACCES, error_of(mprotect(self->in.code, self->page, RWX)));
 		EXPECT_EQ(EACCES, error_of(mprotect(self->in.table, self->page, RWX)));
 	}

@@ -305,8 +305,9 @@ static __noreturn void explain(const char *program, int status)
 		"%s [-s SEED] [-t SECONDS] [-n OPERATIONS] [-p PROCESSES] [-j THREADS]\n"
 		"Uses trampolines at random and compares what they do with a model.  Ends after\n"
 		"SECONDS, or after OPERATIONS of each thread; without either, after 10 seconds.\n"
-		"The same SEED and OPERATIONS give the same operations.  As root it also drops\n"
-		"caches, runs out of memory in a cgroup of its own, and has allocations fail.\n",
+		"The same SEED gives the same operations, as far as what fails does not change\n"
+		"them.  As root it also drops caches, runs out of memory in a cgroup of its own,\n"
+		"and has allocations fail.\n",
 		program);
 	exit(status);
 }

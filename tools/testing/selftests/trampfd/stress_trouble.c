@@ -159,7 +159,7 @@ const char *look_at_leftovers(void)
  * number of files is that of a counter which may be wrong by so many for each
  * processor (percpu_counter_batch).
  */
-#define SLACK	32
+#define SLACK	16
 
 void check_leftovers(void)
 {
@@ -169,4 +169,6 @@ void check_leftovers(void)
 	if (!comes_down(file_nr, files_before + SLACK + 2 * 32 * sysconf(_SC_NPROCESSORS_CONF)))
 		fail(LEFTOVERS, "%ld files, at the start %ld",
 		     read_number(file_nr), files_before);
+	ksft_print_msg("%9ld inodes at the end, %ld at the start\n",
+		       read_number(inode_nr), inodes_before);
 }

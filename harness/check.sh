@@ -132,8 +132,6 @@ header_stands_alone() { # ABI
 run_selftests() { # KERNEL ABI
 	local test dir=$WORK/selftests/$2
 	for test in $(<"$dir/tests"); do
-		# Left open: on 16 KiB pages it sees a register change now and then.
-		case $1,$test in arm64-*,stress_test) continue ;; esac
 		guest_tap "$test, $2 on $1${CPU:+, $CPU}" '' "$1" "$dir/$test"
 	done
 }

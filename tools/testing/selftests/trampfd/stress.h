@@ -100,4 +100,8 @@ void check_cgroup(void);
 const char *look_at_leftovers(void);
 void check_leftovers(void);
 
+/* stress_stale.c */
+void look_for_stale_code(void);
+void forget_unmapped_code(void);
+
 #endif /* TRAMPFD_STRESS_H */

@@ -142,6 +142,7 @@ static int op_create(struct object *o)
 	disarm_failure();
 	if (o->in.fd < 0 || instance_map(&o->in, 0))
 		return -1;
+	forget_unmapped_code();
 	if (got->mode != mode->mode || got->nr < asked.nr ||
 	    got->data_reg != (asked.data_reg ?: mode->data_reg) ||
 	    !got->scratch_reg != !mode->scratch_reg ||
@@ -344,6 +345,7 @@ static int op_move(struct object *o)
 {
 	if (instance_move(&o->in))
 		return -1;
+	forget_unmapped_code();
 	return op_call(o);
 }
 

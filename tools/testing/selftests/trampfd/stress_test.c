@@ -151,6 +151,7 @@ static void open_handler_instance(void)
 	self->handler.args = (struct trampfd_create_args){ .nr = 1 };
 	if (instance_open(&self->handler))
 		fail(SURVIVAL, "no instance: %s", strerror(errno));
+	forget_unmapped_code();
 	for (i = 0; i < self->handler.args.nr; i++)
 		instance_call(&self->handler, i, ~(unsigned long)i);
 }
@@ -433,6 +434,7 @@ int main(int argc, char **argv)
 	if (report == MAP_FAILED)
 		ksft_exit_fail_msg("no memory\n");
 
+	look_for_stale_code();
 	report->skipped[LEFTOVERS] = look_at_leftovers();
 	report->skipped[PRESSURE] = make_cgroup();
 	report->skipped[FAULTS] = allow_failures();

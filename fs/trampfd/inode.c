@@ -93,9 +93,9 @@ static struct trampfd_create_args trampfd_geometry(struct address_space *mapping
 /*
  * Generate the pages of a folio.
  *
- * Where instruction caches do not see what data caches hold (arm64, arm), the
- * two are brought together as for every file that is executed, when a page of
- * it is mapped: set_ptes(), or update_mmu_cache_range(), cleans a folio that is
+ * Where instruction caches do not see what data caches hold (arm64, arm, riscv),
+ * the two are brought together as for every file that is executed, when a page
+ * of it is mapped: set_ptes(), or update_mmu_cache_range(), cleans a folio that is
  * not known to be clean (PG_dcache_clean) before it can be executed.  A folio is
  * new when it comes here, with that flag clear, also where the same code is
  * generated again after reclaim, and it is never written to again; a copy made

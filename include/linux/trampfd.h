@@ -12,7 +12,7 @@
 #include <linux/types.h>
 #include <uapi/linux/trampfd.h>
 
-#define TRAMPFD_NR_ABIS		(TRAMPFD_ABI_ARM + 1)
+#define TRAMPFD_NR_ABIS		(TRAMPFD_ABI_RISCV64 + 1)
 #define TRAMPFD_NR_MODES	(TRAMPFD_MODE_PUSH + 1)
 
 /**
@@ -66,9 +66,10 @@ extern const struct trampfd_abi_desc trampfd_arm;
 
 /**
  * arch_trampfd_abi() - find an ABI
- * @abi: Any of &enum trampfd_abi but %TRAMPFD_ABI_CALLER.
+ * @abi: Any of &enum trampfd_abi.
  *
- * Return: Its description, or NULL if this kernel does not run its code.
+ * Return: Its description, or NULL if this kernel does not run its code, and for
+ * %TRAMPFD_ABI_CALLER.
  */
 const struct trampfd_abi_desc *arch_trampfd_abi(enum trampfd_abi abi);
 
@@ -76,7 +77,8 @@ const struct trampfd_abi_desc *arch_trampfd_abi(enum trampfd_abi abi);
  * arch_trampfd_caller_abi() - the ABI through which the current system call was
  * made
  *
- * Return: An &enum trampfd_abi for which arch_trampfd_abi() has a description.
+ * Return: An &enum trampfd_abi for which arch_trampfd_abi() has a description,
+ * or %TRAMPFD_ABI_CALLER if there are no trampolines of that ABI.
  */
 enum trampfd_abi arch_trampfd_caller_abi(void);
 

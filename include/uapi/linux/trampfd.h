@@ -49,7 +49,9 @@
  * @TRAMPFD_ABI_CALLER: The ABI of the system call itself: %TRAMPFD_ABI_I386
  *	for one made through the i386 entry, even by a 64-bit process;
  *	%TRAMPFD_ABI_X86_64 for one of x86_64 and of x32; %TRAMPFD_ABI_ARM64
- *	and %TRAMPFD_ABI_ARM for one of a 64-bit and of a 32-bit task.
+ *	and %TRAMPFD_ABI_ARM for one of a 64-bit and of a 32-bit task;
+ *	%TRAMPFD_ABI_RISCV64 for one of a 64-bit task (a 32-bit task of riscv
+ *	is refused with EOPNOTSUPP).
  * @TRAMPFD_ABI_X86_64: 64-bit code of x86, which x32 is too; slots are
  *	&struct trampfd_slot64.
  * @TRAMPFD_ABI_I386: 32-bit code of x86; slots are &struct trampfd_slot32.
@@ -58,6 +60,7 @@
  *	use as well as those in A32 state: bit 0 of slot.code says which state
  *	the target is in, as everywhere.  Slots are &struct trampfd_slot32; in
  *	mode SLOT, as many bytes behind each are the user's.
+ * @TRAMPFD_ABI_RISCV64: 64-bit code of RISC-V; slots are &struct trampfd_slot64.
  *
  * An ABI that the running kernel has no trampolines for is refused with
  * EOPNOTSUPP.
@@ -68,6 +71,7 @@ enum trampfd_abi {
 	TRAMPFD_ABI_I386,
 	TRAMPFD_ABI_ARM64,
 	TRAMPFD_ABI_ARM,
+	TRAMPFD_ABI_RISCV64,
 };
 
 /**
@@ -97,11 +101,13 @@ enum trampfd_mode {
  * @n: The register's DWARF number in the psABI of the chosen ABI.
  *
  * Registers: any general register works as data register, except the stack
- * pointer and, on arm64 and arm, the link register and the program counter.
- * The scratch register is any of the same on i386, and x16 or x17 on arm64, as a
- * landing pad lets no other jump arrive.  The two must differ.  The default of
- * the scratch register is, if that is the data register, the default of the
- * data register.
+ * pointer and, on arm64, arm and riscv64, the link register, on arm64 and arm the
+ * program counter, and on riscv64 the global and the thread pointer.
+ * The scratch register is any of the same on i386; x16 or x17 on arm64, as a
+ * landing pad lets no other jump arrive; and t1 or t3 to t6 on riscv64, as a jump
+ * through t0 is a return and one through t2 asks for no landing pad.  The two
+ * must differ.  The default of the scratch register is, if that is the data
+ * register, the default of the data register.
  *
  * ======  ====  =======  =======  =============================================
  * ABI     mode  data     scratch  DWARF numbers
@@ -116,13 +122,18 @@ enum trampfd_mode {
  *         SLOT  x17      x16
  * arm     DATA  r12      none     r0 to r12: 0 to 12
  *         SLOT  r12      none
+ * riscv64 DATA  t3       t1       x5 to x31: 5 to 31 (t0 to t2: 5 to 7, a0 to a7:
+ *         SLOT  t3       t1       10 to 17, t3 to t6: 28 to 31)
  * ======  ====  =======  =======  =============================================
  *
  * r10, ecx and r12 are the static chain registers of their ABIs, which a C
  * compiler uses for nested functions and for __builtin_call_with_static_chain.
  * On arm64, whose psABI has none, GCC uses x18, which can be asked for.  x16, x17
  * and r12 are those that a linker's veneer may change between a call and the
- * function, and so hold nothing there.
+ * function, and so hold nothing there.  So are t1 and t3, by a PLT entry.  t3 is
+ * the static chain register of riscv64 code with landing pads (Zicfilp), whose
+ * callers may have the label of the target in t2; without them it is t2, which
+ * can be asked for.
  */
 #define TRAMPFD_REG(n)			((n) + 1)
 
@@ -219,7 +230,7 @@ struct trampfd_create_args {
  *
  * @data: Any value; what %TRAMPFD_MODE_DATA loads.
  * @code: Where the trampoline jumps to: a landing pad, where the processor
- *	checks that (endbr, bti c), as it is an indirect jump.
+ *	checks that (endbr, bti c, lpad), as it is an indirect jump.
  *
  * The two words are loaded separately: a slot that a running thread may be
  * using is not to be changed.  Calling a trampoline whose slot was never

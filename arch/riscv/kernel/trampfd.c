@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * trampfd: trampolines of riscv64.
+ *
+ * Each begins with LPAD, which an indirect jump or call must arrive at where
+ * landing pads are on, and which is AUIPC to x0 and so does nothing elsewhere
+ * (RISC-V Control-Flow Integrity, "Landing Pad", Zicfilp).  Label 0 is for every
+ * caller: a caller that has a label leaves it in x7, where the LPAD of the
+ * target finds it.
+ *
+ * The jump at the end is one that the target must have an LPAD for: not through
+ * x7, which is exempt from that, nor through x1 or x5, which are exempt as
+ * returns and would take an address off the return-address stack of the
+ * processor (unprivileged ISA, "Unconditional Jumps").
+ *
+ * All instructions are of 4 bytes, as the C extension may be missing.
+ *
+ * None is a system call.  ECALL is the parcels 0073 0000, and code can be entered
+ * at each parcel.  The low parcel of an instruction here has another opcode.  The
+ * high one of AUIPC is at most 0010, as the slot is less than 1 MiB + 4096 away,
+ * that of JALR at most 000f, and that of LD and ADDI has an immediate value in
+ * its upper 12 bits which is a multiple of 4, and so not 007.
+ */
+#include <linux/bitops.h>
+#include <linux/bits.h>
+#include <linux/compat.h>
+#include <linux/string.h>
+#include <linux/trampfd.h>
+
+#include <asm/byteorder.h>
+#include <asm/insn.h>
+
+/* Encodings that <asm/insn.h> does not have: unprivileged ISA, "RV64I" */
+#define RVG_MATCH_ADDI		0x00000013
+#define RVG_MATCH_LD		0x00003003
+
+#define RVG_INSN_SIZE		4
+#define RISCV64_CODE_STRIDE	(8 * RVG_INSN_SIZE)
+
+static __le32 u_type(u32 insn, unsigned int rd, u32 imm)
+{
+	return cpu_to_le32(insn | rd << RVG_RD_OPOFF | imm);
+}
+
+static __le32 i_type(u32 insn, unsigned int rd, unsigned int rs1, s32 imm)
+{
+	return cpu_to_le32(insn | rd << RVG_RD_OPOFF | rs1 << RVG_RS1_OPOFF |
+			   (u32)imm << RV_I_IMM_11_0_OPOFF);
+}
+
+/* What an I-type instruction adds for the low bits of a distance, -2048 to 2047 */
+static s32 low12(s32 distance)
+{
+	return sign_extend32(distance, 11);
+}
+
+/*
+ * Emit
+ *	lpad	0
+ *	auipc	scratch, high(slot)		DATA
+ *	ld	data, low(slot.data)(scratch)
+ *	ld	scratch, low(slot.code)(scratch)
+ *	jr	scratch
+ * or
+ *	lpad	0
+ *	auipc	data, high(slot)		SLOT
+ *	addi	data, data, low(slot)
+ *	ld	scratch, 8(data)
+ *	jr	scratch
+ *
+ * One AUIPC is for both words of a slot.  For one slot in 256 they are on both
+ * sides of what it reaches: there DATA has an ADDI to scratch too.
+ */
+static void trampfd_riscv64_emit(void *code, enum trampfd_mode mode,
+				 unsigned int data, unsigned int scratch, u32 disp)
+{
+	unsigned int base = mode == TRAMPFD_MODE_DATA ? scratch : data;
+	s32 distance = disp - RVG_INSN_SIZE;	/* from the AUIPC */
+	s32 low = low12(distance);
+	__le32 *insn = code;
+
+	*insn++ = u_type(RVG_MATCH_AUIPC, 0, 0);
+	*insn++ = u_type(RVG_MATCH_AUIPC, base, distance - low);
+	if (mode == TRAMPFD_MODE_SLOT ||
+	    low12(low + sizeof(u64)) != low + (s32)sizeof(u64)) {
+		*insn++ = i_type(RVG_MATCH_ADDI, base, base, low);
+		low = 0;
+	}
+	if (mode == TRAMPFD_MODE_DATA)
+		*insn++ = i_type(RVG_MATCH_LD, data, base, low);
+	*insn++ = i_type(RVG_MATCH_LD, scratch, base, low + sizeof(u64));
+	*insn++ = i_type(RVG_MATCH_JALR, 0, scratch, 0);
+	/* All zeroes is an illegal instruction, of 2 bytes as of 4. */
+	memset(insn, 0, code + RISCV64_CODE_STRIDE - (void *)insn);
+}
+
+/*
+ * By DWARF number, which is the register's (RISC-V psABI): all but x0, ra, sp, gp
+ * and tp, which user code must not change.  Scratch registers are the temporary
+ * ones: not t0 and t2, see above.  The defaults, t3 and t1, are those that an
+ * entry of a PLT changes between a call and the function.
+ */
+#define RISCV64_MODE						\
+{								\
+	.code_stride = RISCV64_CODE_STRIDE,			\
+	.table_stride = sizeof(struct trampfd_slot64),		\
+	.data_reg = 28,						\
+	.data_regs = GENMASK(31, 5),				\
+	.scratch_reg = 6,					\
+	.scratch_regs = BIT(6) | GENMASK(31, 28),		\
+}
+
+static const struct trampfd_abi_desc trampfd_riscv64 = {
+	.name = "riscv64",
+	.modes = {
+		[TRAMPFD_MODE_DATA] = RISCV64_MODE,
+		[TRAMPFD_MODE_SLOT] = RISCV64_MODE,
+	},
+	.emit = trampfd_riscv64_emit,
+};
+
+const struct trampfd_abi_desc *arch_trampfd_abi(enum trampfd_abi abi)
+{
+	return abi == TRAMPFD_ABI_RISCV64 ? &trampfd_riscv64 : NULL;
+}
+
+/* There are no trampolines of riscv32. */
+enum trampfd_abi arch_trampfd_caller_abi(void)
+{
+	return in_compat_syscall() ? TRAMPFD_ABI_CALLER : TRAMPFD_ABI_RISCV64;
+}

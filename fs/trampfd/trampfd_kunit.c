@@ -89,6 +89,8 @@ static const struct trampfd_param params[] = {
 	{ TRAMPFD_ABI_ARM64, TRAMPFD_MODE_SLOT },
 	{ TRAMPFD_ABI_ARM, TRAMPFD_MODE_DATA },
 	{ TRAMPFD_ABI_ARM, TRAMPFD_MODE_SLOT },
+	{ TRAMPFD_ABI_RISCV64, TRAMPFD_MODE_DATA },
+	{ TRAMPFD_ABI_RISCV64, TRAMPFD_MODE_SLOT },
 };
 
 static const char * const mode_names[] = { "DATA", "SLOT", "PUSH" };

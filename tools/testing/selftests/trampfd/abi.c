@@ -15,6 +15,18 @@ unsigned long abi_probe_entry, abi_probe_drop, abi_probe_saved_sp;
 #include "abi_arm64.c"
 #elif defined(__arm__)
 #include "abi_arm.c"
+#elif defined(__riscv) && __riscv_xlen == 64
+#include "abi_riscv64.c"
 #else
 #error "write an abi_*.c for this one: see abi.h"
 #endif
+
+bool abi_is_foreign(enum trampfd_abi abi)
+{
+	const enum trampfd_abi *ours;
+
+	for (ours = abi_of_machine; *ours; ours++)
+		if (*ours == abi)
+			return false;
+	return abi != TRAMPFD_ABI_CALLER && abi <= ABI_LAST;
+}

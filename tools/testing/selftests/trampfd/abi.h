@@ -45,8 +45,13 @@ extern const int abi_stack_pointer;		/* DWARF numbers */
 extern const int abi_link_register;	/* -1: the return address is on the stack */
 extern const unsigned int abi_vec_bytes;	/* of the vector registers */
 extern const int abi_bad_regs[];		/* likewise, ends with -1 */
-/* ABIs that no kernel on which this program runs has; 0 ends them */
-extern const enum trampfd_abi abi_foreign[];
+/* Those that a kernel may have on which this program runs; 0 ends them */
+extern const enum trampfd_abi abi_of_machine[];
+
+#define ABI_LAST		TRAMPFD_ABI_RISCV64	/* of enum trampfd_abi */
+
+/* Whether it exists, but on no kernel on which this program runs. */
+bool abi_is_foreign(enum trampfd_abi abi);
 
 /* Whether a processor with landing pads lets an indirect branch arrive here. */
 bool abi_is_landing_pad(const void *code);

@@ -10,7 +10,7 @@
 
 #include "abi.h"
 
-const enum trampfd_abi abi_foreign[] = { TRAMPFD_ABI_X86_64, TRAMPFD_ABI_I386, 0 };
+const enum trampfd_abi abi_of_machine[] = { TRAMPFD_ABI_ARM64, TRAMPFD_ABI_ARM, 0 };
 
 const unsigned int abi_return_words;
 

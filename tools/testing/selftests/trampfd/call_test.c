@@ -20,7 +20,7 @@ FIXTURE_VARIANT_ADD(every, data_smallest) { .mode = 0, .nr = 1 };
 FIXTURE_VARIANT_ADD(every, data_largest) { .mode = 0, .nr = TRAMPFD_NR_MAX };
 FIXTURE_VARIANT_ADD(every, slot_smallest) { .mode = 1, .nr = 1 };
 FIXTURE_VARIANT_ADD(every, slot_largest) { .mode = 1, .nr = TRAMPFD_NR_MAX };
-#if defined(__x86_64__) || defined(__aarch64__) || defined(__arm__)
+#if defined(__x86_64__) || defined(__aarch64__) || defined(__arm__) || defined(__riscv)
 /* These do not have mode PUSH. */
 #else
 FIXTURE_VARIANT_ADD(every, push_smallest) { .mode = 2, .nr = 1 };

@@ -186,7 +186,7 @@ static int op_refused_create(struct object *o)
 		args.nr = TRAMPFD_NR_MAX + 1 + below(1U << below(32));
 		break;
 	case 3:
-		args.abi = TRAMPFD_ABI_ARM + 1 + below(1U << below(32));
+		args.abi = ABI_LAST + 1 + below(1U << below(32));
 		break;
 	case 4:
 		args.mode = TRAMPFD_MODE_PUSH + 1 + below(1U << below(32));
@@ -202,7 +202,9 @@ static int op_refused_create(struct object *o)
 		err = E2BIG;
 		break;
 	case 8:
-		args.abi = abi_foreign[below(2)];
+		do {
+			args.abi = below(ABI_LAST + 1);
+		} while (!abi_is_foreign(args.abi));
 		err = EOPNOTSUPP;
 		break;
 	case 9:

@@ -86,6 +86,8 @@ static unsigned long interrupted_at(const ucontext_t *uc)
 	return uc->uc_mcontext.gregs[REG_EIP];
 #elif defined(__aarch64__)
 	return uc->uc_mcontext.pc;
+#elif defined(__riscv)
+	return uc->uc_mcontext.__gregs[REG_PC];
 #else
 	return uc->uc_mcontext.arm_pc;
 #endif

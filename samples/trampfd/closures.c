@@ -55,6 +55,10 @@
 #define DATA_REG		TRAMPFD_REG(2)	/* x2 or r2, the third argument */
 #define TARGET
 #define COMPARE(a, b, context)	compare(a, b, context)
+#elif defined(__riscv)
+#define DATA_REG		TRAMPFD_REG(12)	/* a2, the third argument */
+#define TARGET
+#define COMPARE(a, b, context)	compare(a, b, context)
 #else
 #error "say here in which register a function of three arguments gets the last"
 #endif

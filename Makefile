@@ -8,7 +8,7 @@ SHELL := /bin/bash
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
-	@echo "ARCH=x86_64, i386, arm64 or arm, or for run, vm, kernel and stress one of the variants"
+	@echo "ARCH=x86_64, i386, arm64, arm or riscv64, or for run, vm, kernel and stress one of the variants"
 	@echo "that harness/arch.sh has, such as arm64-64k; everything made lies in build/"
 
 run: kernel ## build everything and show it at work

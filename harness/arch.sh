@@ -5,19 +5,20 @@
 # A kernel is named ARCH or ARCH-VARIANT: one of the same architecture that has
 # harness/config/VARIANT.config as well.
 
-ARCHES="x86_64 i386 arm64 arm"
+ARCHES="x86_64 i386 arm64 arm riscv64"
 
-# For a kernel. base, variant: the parts of its name; variants: the kernels of
-# the architecture to test beside it; guest: the QEMU command, and cpus: which of
-# its processors to test on, the first if CPU does not say; borrowed: files of
-# ours of another architecture that it builds too; debarch: whose busybox, none
-# where Debian has none; objects: about how many a build from nothing compiles;
-# checkers: kernels with the kernel's own checkers, which find what a test alone
-# does not see; memory: of a guest.
+# For a kernel. base, variant: the parts of its name; make_arch: the ARCH of the
+# kernel's make, srcarch: its directory; variants: the kernels of the architecture
+# to test beside it; guest: the QEMU command, and cpus: which of its processors to
+# test on, the first if CPU does not say; borrowed: files of ours of another
+# architecture that it builds too; debarch: whose busybox, none where Debian has no
+# C library; objects: about how many a build from nothing compiles; checkers:
+# kernels with the kernel's own checkers, which find what a test alone does not see;
+# memory: of a guest.
 arch_facts() { # KERNEL
 	base=${1%%-*} variant=
 	[ "$base" = "$1" ] || variant=${1#*-}
-	borrowed='' checkers='' memory=512M
+	borrowed='' checkers='' memory=512M make_arch=$base
 	case $base in
 	x86_64 | i386)
 		srcarch=x86
@@ -41,6 +42,14 @@ arch_facts() { # KERNEL
 		console=ttyAMA0
 		append=
 		;;
+	riscv64)
+		srcarch=riscv make_arch=riscv
+		image=arch/riscv/boot/Image
+		# QEMU 7.2 has no processor with landing pads (Zicfilp)
+		machine="qemu-system-riscv64 -M virt" cpus="rv64"
+		console=ttyS0
+		append=earlycon
+		;;
 	*) die "no such architecture: '$base' (there are: $ARCHES)" ;;
 	esac
 	case $base in
@@ -48,6 +57,7 @@ arch_facts() { # KERNEL
 	i386) cross=i686-linux-gnu- debarch=i386 objects=730 abis="i386" variants= ;;
 	arm64) cross=aarch64-linux-gnu- debarch=arm64 objects=670 abis="arm64 arm" variants="16k 64k be" checkers="debug kcsan" ;;
 	arm) cross=arm-linux-gnueabihf- debarch=armhf objects=690 abis="arm" variants=be ;;
+	riscv64) cross=riscv64-linux-gnu- debarch=riscv64 objects=800 abis="riscv64" variants= ;;
 	esac
 	case $1 in
 	arm64-16k | arm64-64k) cpus="${cpus%% *}" ;;
@@ -71,6 +81,7 @@ abi_facts() { # ABI
 	i386) abi_cc=i686-linux-gnu-gcc abi_cxx="g++ -m32" headers=i386 elf="ELF32 little 80386" disassembler="objdump -m i386" ;;
 	arm64) abi_cc=aarch64-linux-gnu-gcc headers=arm64 elf="ELF64 little AArch64" ;;
 	arm) abi_cc="arm-linux-gnueabihf-gcc -Wl,-z,max-page-size=65536" headers=arm elf="ELF32 little ARM" ;;
+	riscv64) abi_cc=riscv64-linux-gnu-gcc headers=riscv elf="ELF64 little RISC-V" ;;
 	arm64_be) abi_cc="aarch64-linux-gnu-gcc -mbig-endian" headers=arm64 elf="ELF64 big AArch64" ;;
 	arm_be) abi_cc="arm-linux-gnueabihf-gcc -Wl,-z,max-page-size=65536 -mbig-endian -Wl,--be8" headers=arm elf="ELF32 big ARM" ;;
 	*) die "no such ABI: '$1'" ;;
@@ -79,6 +90,7 @@ abi_facts() { # ABI
 	case $1 in
 	arm64*) abi_cxx=${abi_cc/gcc/g++} disassembler="aarch64-linux-gnu-objdump -m aarch64" ;;
 	arm*) abi_cxx=${abi_cc/gcc/g++} disassembler="arm-linux-gnueabihf-objdump -m arm" ;;
+	riscv64) abi_cxx=${abi_cc/gcc/g++} disassembler="riscv64-linux-gnu-objdump -m riscv:rv64" ;;
 	esac
 	abi_objdump="$disassembler -b binary -D"
 }

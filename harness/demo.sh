@@ -61,6 +61,10 @@ check() {
 		expect "a jump through the table" 'br +x16'
 		;;
 	arm) expect "a jump through the table" 'ldmdb +r2, \{r2, pc\}' ;;
+	riscv64)
+		expect "a landing pad" '0  auipc +zero,0x0'
+		expect "a jump through the table" 'jr +t1'
+		;;
 	*)
 		expect "a landing pad" '0  endbr(64|32)'
 		expect "a jump through the table" 'jmp +\*0x'

@@ -51,16 +51,36 @@ assembly() { # ABI
 			if ($1 == 0) print "ldmdb " data ", {" data ", pc}"
 			else print "sub " data ", " data ", #8\nldr pc, [" data ", #4]\nudf #0xde0"
 		}' ;;
+	riscv64) awk '
+		{
+			data = "x" $2; scratch = "x" $3; base = $1 == 0 ? scratch : data
+			print "t" NR ": auipc x0, 0" # lpad 0
+			print "1: auipc " base ", %pcrel_hi(t" NR "+" $5 ")"
+			low = "%pcrel_lo(1b)"; code = "%pcrel_lo(1b+8)"
+			# where low + 8 is more than 2047, the auipc being at 4
+			if ($1 == 1 || $5 % 4096 == 2048) {
+				print "addi " base ", " base ", " low
+				low = 0; code = 8
+			}
+			if ($1 == 0) print "ld " data ", " low "(" base ")"
+			print "ld " scratch ", " code "(" base ")"
+			print "jr " scratch "\n.balign " $4 ", 0"
+		}' ;;
 	esac
 }
 
-# Instructions are little-endian on big-endian kernels too.
-assembler() { # ABI
+# Instructions are little-endian on big-endian kernels too. On riscv64 it is the
+# linker that knows distances.
+assembler() { # ABI -o OUTPUT SOURCE
 	case $1 in
 	x86_64) as --64 "${@:2}" ;;
 	i386) as --32 "${@:2}" ;;
 	arm64*) aarch64-linux-gnu-as -march=armv8.5-a "${@:2}" ;;
 	arm*) arm-linux-gnueabihf-as -march=armv7-a "${@:2}" ;;
+	riscv64)
+		riscv64-linux-gnu-as -march=rv64i -mno-relax -o "$3.o" "$4"
+		riscv64-linux-gnu-ld --no-relax -Ttext=0 -e 0 -o "$3" "$3.o"
+		;;
 	esac
 }
 

@@ -7,6 +7,7 @@
  * it is tried first on the memory that it is known for, which shows that the
  * test does it right, and then on code and table.
  */
+#include <linux/elf.h>
 #include <linux/io_uring.h>
 #include <linux/userfaultfd.h>
 #include <pthread.h>
@@ -862,12 +863,38 @@ TEST_F(protect, io_uring_writes_no_code)
 
 static const char core_file[] = "/tmp/trampfd.core";
 
-/* Whether what a child puts into its table is in the core that it leaves */
-static bool core_has_secret(const struct instance *in, bool dump)
+/* What a child leaves in its core: of the table a secret, of the code bytes */
+struct core {
+	bool secret;
+	long code;	/* -1: no core, or no such segment */
+};
+
+#ifdef __LP64__
+#define elf_header	elf64_hdr
+#define elf_segment	elf64_phdr
+#else
+#define elf_header	elf32_hdr
+#define elf_segment	elf32_phdr
+#endif
+
+static long segment_size(const char *core, const void *addr)
+{
+	const struct elf_header *ehdr = (void *)core;
+	const struct elf_segment *phdr = (void *)(core + ehdr->e_phoff);
+	int i;
+
+	for (i = 0; i < ehdr->e_phnum; i++)
+		if (phdr[i].p_type == PT_LOAD && phdr[i].p_vaddr == (uintptr_t)addr)
+			return phdr[i].p_filesz;
+	return -1;
+}
+
+/* Of what memory there is a dump, @filter says: core(5) */
+static struct core leave_core(const struct instance *in, bool dump, const char *filter)
 {
 	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+	struct core left = { .secret = !dump, .code = -1 };	/* the wrong answer */
 	char secret[32], *core;
-	bool found = false;
 	struct stat st;
 	int fd, status;
 	size_t i;
@@ -877,6 +904,8 @@ static bool core_has_secret(const struct instance *in, bool dump)
 	pid = fork();
 	if (!pid) {
 		setrlimit(RLIMIT_CORE, &limit);
+		if (write_file("/proc/self/coredump_filter", filter))
+			_exit(1);
 		if (!dump)
 			madvise(in->table, in->args.table_size, MADV_DONTDUMP);
 		/* Put together there alone */
@@ -889,30 +918,39 @@ static bool core_has_secret(const struct instance *in, bool dump)
 		secret[i] = 0x80 + i * 5;
 	fd = open(core_file, O_RDONLY);
 	if (fd < 0 || !WCOREDUMP(status) || fstat(fd, &st))
-		return !dump;	/* the wrong answer */
+		return left;
 	core = mmap(NULL, st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
 	if (core != MAP_FAILED) {
-		found = memmem(core, st.st_size, secret, sizeof(secret));
+		left.secret = memmem(core, st.st_size, secret, sizeof(secret));
+		left.code = segment_size(core, in->code);
 		munmap(core, st.st_size);
 	}
 	close(fd);
 	unlink(core_file);
 	explicit_bzero(secret, sizeof(secret));	/* the next child has this stack too */
-	return found;
+	return left;
 }
 
-TEST_F(protect, core_dump_has_the_table_unless_told_otherwise)
+TEST_F(protect, core_dump_has_the_table_and_no_code_unless_told_otherwise)
 {
 	static const char setting[] = "/proc/sys/kernel/core_pattern";
 	char pattern[128] = "";
 	int fd = open(setting, O_RDONLY);
+	struct core left;
 
 	if (fd < 0 || read(fd, pattern, sizeof(pattern) - 1) <= 0 ||
 	    write_file(setting, core_file))
 		SKIP(return, "needs root, to say where the core goes");
 	close(fd);
-	EXPECT_TRUE(core_has_secret(&self->in, true));
-	EXPECT_FALSE(core_has_secret(&self->in, false));
+	left = leave_core(&self->in, true, "0x33");	/* the default */
+	EXPECT_TRUE(left.secret);
+	EXPECT_EQ(0, left.code);
+	left = leave_core(&self->in, false, "0x33");
+	EXPECT_FALSE(left.secret);
+	/* And private mappings of files */
+	left = leave_core(&self->in, true, "0x37");
+	EXPECT_TRUE(left.secret);
+	EXPECT_LT(0, left.code);
 	EXPECT_EQ(0, write_file(setting, pattern));
 }
 

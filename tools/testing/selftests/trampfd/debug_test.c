@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Trampolines under a debugger, a profiler and an unwinder: one test for each
+ * thing that "Processes and tools" in
+ * Documentation/userspace-api/trampfd.rst says of them.
+ */
+#include <elf.h>
+#include <linux/perf_event.h>
+#include <signal.h>
+#include <sys/ptrace.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <time.h>
+
+#ifdef __aarch64__
+#include <asm/ptrace.h>
+#endif
+
+#include "common.h"
+
+/* What the data of trampoline 0 is */
+#define DATA	42
+
+/* An address to jump to, without what says in which state (arm) */
+static uintptr_t address_of(void *fn)
+{
+#ifdef __arm__
+	return (uintptr_t)fn & ~1UL;
+#else
+	return (uintptr_t)fn;
+#endif
+}
+
+static uintptr_t program_counter(pid_t pid)
+{
+#ifdef __arm__
+	struct user_regs regs = {};
+#else
+	struct user_regs_struct regs = {};
+#endif
+	struct iovec iov = { &regs, sizeof(regs) };
+
+	ptrace(PTRACE_GETREGSET, pid, NT_PRSTATUS, &iov);
+#if defined(__x86_64__)
+	return regs.rip;
+#elif defined(__i386__)
+	return regs.eip;
+#elif defined(__arm__)
+	return regs.uregs[15];
+#else
+	return regs.pc;
+#endif
+}
+
+/* Set the first breakpoint of the hardware, or clear it; 0, or -1 with errno. */
+static int hardware_breakpoint(pid_t pid, uintptr_t addr, bool set)
+{
+#if defined(__aarch64__) || defined(__arm__)
+	/* DBGBCR: enabled, user mode, four bytes (arch/arm64/include/asm/hw_breakpoint.h) */
+	unsigned int control = 0xf << 5 | 2 << 1 | set;
+#ifdef __aarch64__
+	struct user_hwdebug_state state = {
+		.dbg_regs[0] = { .addr = addr, .ctrl = control },
+	};
+	struct iovec iov = { &state, offsetof(struct user_hwdebug_state, dbg_regs[1]) };
+
+	return ptrace(PTRACE_SETREGSET, pid, NT_ARM_HW_BREAK, &iov);
+#else
+	if (ptrace(PTRACE_SETHBPREGS, pid, 1, &addr))
+		return -1;
+	return ptrace(PTRACE_SETHBPREGS, pid, 2, &control);
+#endif
+#elif defined(__x86_64__) || defined(__i386__)
+	size_t reg = offsetof(struct user, u_debugreg);
+
+	/* Intel SDM volume 3, "Debug Control Register (DR7)": execution, by L0 */
+	if (ptrace(PTRACE_POKEUSER, pid, reg, set ? addr : 0))
+		return -1;
+	return ptrace(PTRACE_POKEUSER, pid, reg + 7 * sizeof(long), set ? 1 : 0);
+#else
+	errno = EOPNOTSUPP;
+	return -1;
+#endif
+}
+
+/*
+ * @pid is stopped, debugged, before it calls the trampoline, and ends with 0 if
+ * that brought what it should.
+ */
+FIXTURE(debugged) {
+	struct instance in;
+	uintptr_t trampoline;
+	pid_t pid;
+};
+
+FIXTURE_SETUP(debugged)
+{
+	int status;
+
+	self->in.args.nr = 1;
+	ASSERT_EQ(0, instance_open(&self->in));
+	ASSERT_EQ(DATA, instance_call(&self->in, 0, DATA));
+	self->trampoline = (uintptr_t)self->in.code;
+	self->pid = fork();
+	if (!self->pid) {
+		ptrace(PTRACE_TRACEME, 0, 0, 0);
+		raise(SIGSTOP);
+		_exit(instance_run(&self->in, 0) != DATA);
+	}
+	ASSERT_EQ(self->pid, waitpid(self->pid, &status, 0));
+	ASSERT_TRUE(WIFSTOPPED(status));
+}
+
+FIXTURE_TEARDOWN(debugged)
+{
+	int status;
+
+	EXPECT_EQ(0, ptrace(PTRACE_CONT, self->pid, 0, 0));
+	EXPECT_EQ(self->pid, waitpid(self->pid, &status, 0));
+	EXPECT_EQ(0, status);
+	instance_close(&self->in);
+}
+
+/* Let it run until it traps; where it then is, 0 if it did something else. */
+static uintptr_t run_to_trap(int request, pid_t pid)
+{
+	int status;
+
+	if (ptrace(request, pid, 0, 0))
+		return 0;
+	waitpid(pid, &status, 0);
+	if (!WIFSTOPPED(status) || WSTOPSIG(status) != SIGTRAP)
+		return 0;
+	return program_counter(pid);
+}
+
+TEST_F(debugged, trampoline_is_stepped_through)
+{
+	unsigned int steps, inside = 0;
+	uintptr_t pc = 0;
+
+	if (ptrace(PTRACE_SINGLESTEP, self->pid, 0, 0))
+		SKIP(return, "no single steps: %s", strerror(errno));
+	waitpid(self->pid, NULL, 0);
+
+	for (steps = 0; steps < 100000 && pc != self->trampoline; steps++) {
+		pc = run_to_trap(PTRACE_SINGLESTEP, self->pid);
+		ASSERT_NE(0, pc);
+	}
+	while (pc - self->trampoline < self->in.args.code_stride) {
+		pc = run_to_trap(PTRACE_SINGLESTEP, self->pid);
+		inside++;
+	}
+	TH_LOG("%u steps to the trampoline, %u in it", steps, inside);
+	EXPECT_LT(1, inside);
+	EXPECT_EQ(address_of(abi_return_data), pc);
+}
+
+TEST_F(debugged, breakpoint_of_the_hardware_stops_at_a_trampoline)
+{
+	if (hardware_breakpoint(self->pid, address_of(abi_return_data), true))
+		SKIP(return, "no hardware breakpoints: %s", strerror(errno));
+	ASSERT_EQ(0, hardware_breakpoint(self->pid, self->trampoline, true));
+	EXPECT_EQ(self->trampoline, run_to_trap(PTRACE_CONT, self->pid));
+	EXPECT_EQ(0, hardware_breakpoint(self->pid, self->trampoline, false));
+}
+
+/* The buffer that the kernel records into: perf_event_open(2) */
+#define RECORD_PAGES	8
+
+/* Whether there are no perf events, or not for us: perf_event_open(2) */
+static bool no_perf(void)
+{
+	static const char setting[] = "/proc/sys/kernel/perf_event_paranoid";
+
+	return access(setting, F_OK) || (geteuid() && read_number(setting) > 2);
+}
+
+static int record(struct perf_event_attr attr, struct perf_event_mmap_page **head)
+{
+	int fd;
+
+	attr.size = sizeof(attr);
+	attr.type = PERF_TYPE_SOFTWARE;
+	attr.exclude_kernel = 1;
+	fd = syscall(__NR_perf_event_open, &attr, 0, -1, -1, 0);
+	if (fd < 0)
+		return -1;
+	*head = mmap(NULL, (1 + RECORD_PAGES) * sysconf(_SC_PAGESIZE),
+		     PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	return *head == MAP_FAILED ? -1 : fd;
+}
+
+/*
+ * The next record of @type, NULL if there is none.  The buffer is larger than
+ * what is recorded here, so that no record lies across its end.
+ */
+static void *next_record(struct perf_event_mmap_page *head, uint32_t type)
+{
+	uint64_t end = __atomic_load_n(&head->data_head, __ATOMIC_ACQUIRE);
+
+	while (head->data_tail < end && end <= head->data_size) {
+		struct perf_event_header *h =
+			(void *)((char *)head + head->data_offset + head->data_tail);
+
+		head->data_tail += h->size;
+		if (h->type == type)
+			return h;
+	}
+	return NULL;
+}
+
+/* PERF_RECORD_MMAP2 */
+struct mapped {
+	struct perf_event_header header;
+	uint32_t pid, tid;
+	uint64_t addr, len, pgoff;
+	uint32_t maj, min;
+	uint64_t ino, ino_generation;
+	uint32_t prot, flags;
+	char filename[];
+};
+
+TEST(perf_is_told_where_code_is_mapped_and_of_which_file)
+{
+	struct instance in = { .args = { .nr = 1 } };
+	struct perf_event_mmap_page *head;
+	struct mapped *m;
+	unsigned int found = 0;
+	int fd = record((struct perf_event_attr){
+		.config = PERF_COUNT_SW_DUMMY, .mmap = 1, .mmap2 = 1 }, &head);
+
+	if (no_perf())
+		SKIP(return, "perf events are not to be had");
+	ASSERT_GE(fd, 0);
+	ASSERT_EQ(0, instance_open(&in));
+	while ((m = next_record(head, PERF_RECORD_MMAP2))) {
+		/* Of what is not executable it is told if it asks for data. */
+		EXPECT_NE((uintptr_t)in.table, m->addr);
+		if (m->addr != (uintptr_t)in.code)
+			continue;
+		found++;
+		EXPECT_EQ(0, m->pgoff);
+		EXPECT_EQ(PROT_READ | PROT_EXEC, m->prot);
+		EXPECT_STREQ("anon_inode:[trampfd]", m->filename);
+	}
+	EXPECT_EQ(1, found);
+	close(fd);
+	instance_close(&in);
+}
+
+struct sample {
+	struct perf_event_header header;
+	uint64_t ip;
+};
+
+TEST(perf_finds_samples_in_trampolines)
+{
+	struct instance in = { .args = { .nr = 1 } };
+	struct perf_event_mmap_page *head;
+	unsigned int all = 0, inside = 0;
+	time_t end = time(NULL) + 20;
+	struct sample *s;
+	int fd, i;
+
+	ASSERT_EQ(0, instance_open(&in));
+	ASSERT_EQ(DATA, instance_call(&in, 0, DATA));
+	fd = record((struct perf_event_attr){
+		.config = PERF_COUNT_SW_CPU_CLOCK, .sample_type = PERF_SAMPLE_IP,
+		.sample_period = 20 * 1000 * 1000 }, &head);
+	if (no_perf())
+		SKIP(return, "perf events are not to be had");
+	ASSERT_GE(fd, 0);
+	while (!inside && time(NULL) < end) {
+		for (i = 0; i < 100000; i++)
+			instance_run(&in, 0);
+		while ((s = next_record(head, PERF_RECORD_SAMPLE))) {
+			all++;
+			inside += s->ip - (uintptr_t)in.code < in.args.code_stride;
+		}
+	}
+	TH_LOG("%u of %u samples", inside, all);
+	EXPECT_LT(0, inside);
+	close(fd);
+	instance_close(&in);
+}
+
+/*
+ * The unwinder of the compiler's library, in this file's spelling.  unwind.h;
+ * for arm: Exception Handling ABI for the Arm Architecture, IHI 0038.
+ */
+int unwind(int (*frame)(void *context, void *arg), void *arg) asm("_Unwind_Backtrace");
+
+#ifdef __arm__
+int unwind_register(void *context, int class, uint32_t reg, int representation,
+		    void *value) asm("_Unwind_VRS_Get");
+
+static uintptr_t unwind_pc(void *context)
+{
+	uintptr_t pc = 0;
+
+	unwind_register(context, 0 /* core */, 15, 0 /* 32 bits */, &pc);
+	return pc & ~1UL;
+}
+#else
+uintptr_t unwind_pc(void *context) asm("_Unwind_GetIP");
+#endif
+
+#define UNWIND_ON	0	/* _URC_NO_REASON */
+#define UNWIND_NO_MORE	5	/* _URC_END_OF_STACK */
+
+/* Addresses that it comes by */
+struct trace {
+	unsigned int nr;
+	uintptr_t pc[64];
+	uintptr_t return_address;
+};
+
+static struct trace trace;
+
+static int add_frame(void *context, void *arg)
+{
+	struct trace *t = arg;
+
+	if (t->nr == ARRAY_SIZE(t->pc))
+		return UNWIND_NO_MORE;
+	t->pc[t->nr++] = unwind_pc(context);
+	return UNWIND_ON;
+}
+
+static unsigned long traced_target(void)
+{
+	trace.nr = 0;
+	trace.return_address = address_of(__builtin_return_address(0));
+	unwind(add_frame, &trace);
+	return DATA;
+}
+
+TEST(backtrace_of_the_target_leads_to_the_caller)
+{
+	struct instance in = { .args = { .nr = 1 } };
+	unsigned int i;
+
+	ASSERT_EQ(0, instance_open(&in));
+	instance_slot(&in, 0)->code = (unsigned long)traced_target;
+	ASSERT_EQ(DATA, instance_run(&in, 0));
+	ASSERT_LT(2, trace.nr);
+	EXPECT_EQ(trace.return_address, trace.pc[1]);
+	for (i = 0; i < trace.nr; i++)
+		EXPECT_GE(trace.pc[i] - (uintptr_t)in.code, in.args.code_size);
+	instance_close(&in);
+}
+
+/* A trampoline without its table is interrupted at its first load. */
+static const struct instance *faulting;
+
+static void traced_fault(int signal)
+{
+	trace.nr = 0;
+	unwind(add_frame, &trace);
+	_exit(trace.nr && trace.pc[trace.nr - 1] - (uintptr_t)faulting->code <
+			  faulting->args.code_stride ? 0 : 1);
+}
+
+static int fault_in_trampoline(void *arg)
+{
+	faulting = arg;
+	signal(SIGSEGV, traced_fault);
+	munmap(faulting->table, faulting->args.table_size);
+	instance_run(faulting, 0);
+	return 2;
+}
+
+TEST(backtrace_of_an_interrupted_trampoline_ends_there)
+{
+	struct instance in = { .args = { .nr = 1 } };
+
+	ASSERT_EQ(0, instance_open(&in));
+	EXPECT_EQ(0, in_child(fault_in_trampoline, &in));
+	instance_close(&in);
+}
+
+TEST_HARNESS_MAIN

@@ -4,7 +4,7 @@
 ARCH ?= x86_64
 SHELL := /bin/bash
 .NOTPARALLEL:
-.PHONY: help run vm kernel selftests headers check check-all lsm stress fuzz figures coverage tree packages clean
+.PHONY: help run vm kernel selftests headers check check-all lsm stress fuzz figures coverage docs tree packages clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -50,6 +50,9 @@ coverage: tree ## measure which lines of our kernel files the tests run
 
 fuzz: tree ## fuzz the system call in a guest: SECONDS=, or INPUT=FILE to run one again
 	@harness/fuzz.sh $(or $(INPUT),$(SECONDS))
+
+docs: tree ## render the kernel's documents with ours; no warning of ours
+	@harness/docs.sh
 
 tree: packages ## lay the series over Debian's kernel source
 	@harness/tree.sh

@@ -1,12 +1,16 @@
 #!/bin/bash
-# Installs the Debian packages of packages.txt that are missing. With none
-# missing apt is not called, so that a build needs no network and no root.
+# Installs the Debian packages of a list that are missing. With none missing apt
+# is not called, so that a build needs no network and no root.
+#   packages.sh [LIST]   a file of harness/, default packages.txt; what only some
+#                        targets need has a list of its own, packages-*.txt
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/env.sh"
 
+list=harness/${1:-packages.txt}
+
 missing() {
 	local package
-	sed 's/#.*//' "$ROOT/harness/packages.txt" | while read -r package; do
+	sed 's/#.*//' "$ROOT/$list" | while read -r package; do
 		[ -z "$package" ] ||
 			dpkg-query -W -f '${db:Status-Status}\n' "$package" 2>/dev/null | grep -qx installed ||
 			echo "$package"
@@ -17,7 +21,8 @@ install() { # PACKAGE...
 	apt-get update && apt-get install --no-install-recommends --no-remove -y "$@"
 }
 
-command -v dpkg-query >/dev/null || die "this is no Debian: harness/packages.txt lists what Debian 12 calls the packages needed"
+[ -f "$ROOT/$list" ] || die "there is no $list (the lists: $(cd "$ROOT/harness" && echo packages*.txt))"
+command -v dpkg-query >/dev/null || die "this is no Debian: $list lists what Debian 12 calls the packages needed"
 mapfile -t packages < <(missing)
 [ ${#packages[@]} != 0 ] || exit 0
 [ "$(id -u)" = 0 ] || die "packages are missing, and only root can install them:

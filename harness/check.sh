@@ -105,16 +105,17 @@ lint_docs() {
 	perl scripts/kernel-doc -none -Werror "${files[@]}"
 }
 
-# The document names a test for each thing that it says of attempts and limits.
-lint_security_table() {
+# The document names tests by names long enough for nothing else to have such a
+# one. Each has to be; and what attempts, limits and tools do is all said.
+lint_tests_named() {
 	local name names tests=$ROOT/tools/testing/selftests/trampfd
 	# shellcheck disable=SC2016 # the ` are of the text
-	names=$(grep -oE '^     - ``[a-zA-Z0-9_]{20,}``|^       ``[a-zA-Z0-9_]{20,}``' "$ROOT/Documentation/userspace-api/trampfd.rst" | tr -d ' \`-')
+	names=$(grep -oE '``[a-z][a-zA-Z0-9_]{19,}``' "$ROOT/Documentation/userspace-api/trampfd.rst" | tr -d '`' | sort -u)
 	[ -n "$names" ]
 	for name in $names; do
 		grep -qE "^TEST(_F)?\((\w+, )?$name\)$" "$tests"/*_test.c || { echo "$name: the document names it, no test has this name" && return 1; }
 	done
-	sed -nE 's/^TEST(_F)?\((\w+, )?(\w+)\)$/\3/p' "$tests"/{protect,limit}_test.c | while read -r name; do
+	sed -nE 's/^TEST(_F)?\((\w+, )?(\w+)\)$/\3/p' "$tests"/{debug,limit,protect}_test.c | while read -r name; do
 		grep -qxF "$name" <<<"$names" || { echo "$name: a test of this name has no row in the document" && return 1; }
 	done
 }
@@ -192,15 +193,32 @@ answers_enosys() { # ARCH ABI
 	"$ROOT/harness/vm.sh" "$1-without-trampfd" "$program"
 }
 
-readme_program_runs() {
-	local program=$WORK/samples/smallest include
-	mkdir -p "$WORK/samples"
-	include=$("$ROOT/harness/headers.sh" x86_64)
-	abi_facts x86_64
+# The program that a document has, and what it is said to print
+program_in() { # FILE
 	# shellcheck disable=SC2016 # the ` are of the text
-	sed -n '/^```c$/,/^```$/{/^```/d;p}' "$ROOT/README.md" |
-		$abi_cc -static -O2 -Wall -Wextra -Werror -isystem "$include" -x c -o "$program" -
-	[ "$("$ROOT/harness/vm.sh" x86_64 "$program" | tee /dev/stderr)" = "3 2 1" ]
+	case $1 in
+	*.md) sed -n '/^```c$/,/^```$/{/^```/d;p}' "$1" ;;
+	*.rst) sed -n '/^\.\. code-block:: c$/,/^[^ ]/{/^\.\./d;s/^    //;/^It /d;p}' "$1" ;;
+	esac
+}
+
+output_in() { # FILE
+	case $1 in
+	*.md) sed -n 's/^    make vm RUN=\.\/smallest *# //p' "$1" ;;
+	*.rst) sed -n '/^It prints::$/,/^[^ ]/s/^    //p' "$1" ;;
+	esac
+}
+
+documented_program_runs() { # FILE KERNEL ABI
+	local document=$ROOT/$1 program include output
+	program=$WORK/samples/$(basename "$1")-$3
+	mkdir -p "$WORK/samples"
+	include=$("$ROOT/harness/headers.sh" "$3")
+	abi_facts "$3"
+	program_in "$document" | $abi_cc -static -O2 -Wall -Wextra -Werror -isystem "$include" -x c -o "$program" -
+	output=$(output_in "$document")
+	[ -n "$output" ]
+	diff <(echo "$output") <("$ROOT/harness/vm.sh" "$2" "$program")
 }
 
 all=
@@ -227,7 +245,7 @@ step "scripts (shellcheck)" lint_scripts
 step "spelling (codespell)" lint_spelling
 step "style (checkpatch)" lint_style
 step "comments (kernel-doc)" lint_docs
-step "security table and its tests" lint_security_table
+step "tests that the document names" lint_tests_named
 for abi in $all_abis; do
 	step "uapi header alone, $abi" header_stands_alone "$abi"
 	step "selftests for $abi" "$ROOT/harness/selftests.sh" "$abi"
@@ -242,6 +260,10 @@ for arch; do
 	done
 	test_kernel "$arch"
 	arch_facts "$arch"
+	for abi in $abis; do
+		step "program of the tutorial, $abi on $arch" documented_program_runs \
+			Documentation/userspace-api/trampfd.rst "$arch" "$abi"
+	done
 	for cpu in ${cpus#* }; do
 		[ "$cpu" = "$cpus" ] || CPU=$cpu run_selftests "$arch" "${abis%% *}"
 	done
@@ -255,7 +277,7 @@ for arch; do
 done
 case " $* " in *" x86_64 "*)
 	step "guest: i386 program runs on x86_64" "$ROOT/harness/test-harness.sh" i386_program_runs_on_x86_64
-	step "smallest program of the README" readme_program_runs
+	step "program of the README" documented_program_runs README.md x86_64 x86_64
 	step "kernel x86_64-lsm" "$ROOT/harness/kernel.sh" x86_64-lsm
 	step "no warnings in our objects, x86_64-lsm" "$ROOT/harness/kernel.sh" --lint x86_64-lsm
 	step "policies of security modules" "$ROOT/harness/lsm.sh" --build

@@ -120,6 +120,37 @@ lint_tests_named() {
 	done
 }
 
+lint_man() {
+	local page said
+	for page in "$ROOT"/man/man?/*; do
+		mandoc -Tlint -W warning "$page"
+		said=$(MANROFFOPT='' man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null)
+		[ -z "$said" ] || { echo "$page: $said" && return 1; }
+	done
+}
+
+# The errors of trampfd_create() that a document names, one a line
+errors_in() { # FILE
+	# shellcheck disable=SC2016 # the ` are of the text
+	case $1 in
+	*.h) sed -n '/^ \* Returns a new file descriptor/,/^ \* What the descriptor answers/s/^ \* - \(E[^:]*\):.*/\1/p' "$1" | tr -s ', ' '\n' ;;
+	*.rst) sed -n '/^Errors of trampfd_create/,/^=/s/^   \* - ``\(E[A-Z0-9]*\)``$/\1/p' "$1" ;;
+	*.2) sed -n '/^\.SH ERRORS/,/^\.SH VERSIONS/s/^\.B \(E[A-Z0-9]*\)$/\1/p' "$1" ;;
+	esac
+}
+
+lint_errors() {
+	local doc errors uapi
+	cd "$ROOT"
+	uapi=$(errors_in include/uapi/linux/trampfd.h | sort)
+	[ -n "$uapi" ]
+	for doc in Documentation/userspace-api/trampfd.rst man/man2/trampfd_create.2; do
+		errors=$(errors_in "$doc")
+		echo "$errors" | sort -c || { echo "$doc: not in alphabetical order" && return 1; }
+		diff <(echo "$uapi") <(echo "$errors" | sort -u) || { echo "$doc does not have the errors of the uapi header" && return 1; }
+	done
+}
+
 # Twice, for the include guard, and with nothing but the kernel's headers.
 header_stands_alone() { # ABI
 	local include
@@ -199,6 +230,7 @@ program_in() { # FILE
 	case $1 in
 	*.md) sed -n '/^```c$/,/^```$/{/^```/d;p}' "$1" ;;
 	*.rst) sed -n '/^\.\. code-block:: c$/,/^[^ ]/{/^\.\./d;s/^    //;/^It /d;p}' "$1" ;;
+	*.2) sed -n '/SRC BEGIN/,/SRC END/{/^\./d;s/^\\&$//;s/\\-/-/g;s/\\e/\\/g;p}' "$1" ;;
 	esac
 }
 
@@ -206,6 +238,7 @@ output_in() { # FILE
 	case $1 in
 	*.md) sed -n 's/^    make vm RUN=\.\/smallest *# //p' "$1" ;;
 	*.rst) sed -n '/^It prints::$/,/^[^ ]/s/^    //p' "$1" ;;
+	*.2) sed -n '/^\.RB \$\\~ /,/^\.EE/{/^\./d;p}' "$1" ;;
 	esac
 }
 
@@ -246,6 +279,8 @@ step "spelling (codespell)" lint_spelling
 step "style (checkpatch)" lint_style
 step "comments (kernel-doc)" lint_docs
 step "tests that the document names" lint_tests_named
+step "man pages (mandoc, groff)" lint_man
+step "errors, the same in header, document and man page" lint_errors
 for abi in $all_abis; do
 	step "uapi header alone, $abi" header_stands_alone "$abi"
 	step "selftests for $abi" "$ROOT/harness/selftests.sh" "$abi"
@@ -278,6 +313,7 @@ done
 case " $* " in *" x86_64 "*)
 	step "guest: i386 program runs on x86_64" "$ROOT/harness/test-harness.sh" i386_program_runs_on_x86_64
 	step "program of the README" documented_program_runs README.md x86_64 x86_64
+	step "program of the man page" documented_program_runs man/man2/trampfd_create.2 x86_64 x86_64
 	step "kernel x86_64-lsm" "$ROOT/harness/kernel.sh" x86_64-lsm
 	step "no warnings in our objects, x86_64-lsm" "$ROOT/harness/kernel.sh" --lint x86_64-lsm
 	step "policies of security modules" "$ROOT/harness/lsm.sh" --build

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034 # the variables are for the scripts that source this
 # Sourced by every script of the harness: where things are, and how to say things.
 #
 # Everything that is made lies outside the checkout, below $CACHE:
@@ -16,9 +16,11 @@ export LC_ALL=C
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 CACHE=${TRAMPFD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/trampfd}
 WORK=$CACHE/checkouts/$(basename "$ROOT" | tr -c 'A-Za-z0-9._\n-' _)-$(printf %s "$ROOT" | sha256sum | cut -c1-8)
-# shellcheck disable=SC2034 # for the scripts that source this
 TREE=$WORK/linux
 LOG=$WORK/log
+# the kernel source that the series is for
+package=linux-source-6.12
+tarball=/usr/src/$package.tar.xz
 
 # The variables of a calling make are for the harness's Makefile: the kernel's
 # would take ARCH=, and a job server that is not there, for its own.

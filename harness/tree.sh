@@ -5,9 +5,9 @@
 # When something is wrong the tree stays as it was.
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/env.sh"
+# shellcheck source=harness/overlay.sh
+. "$ROOT/harness/overlay.sh"
 
-package=linux-source-6.12
-tarball=/usr/src/$package.tar.xz
 space=6 # GiB: sources 1.7, each kernel under 0.5, selftests, ccache 2
 stage=$WORK/stage
 overlaid=$WORK/overlaid # the files of the tree that are not as Debian has them
@@ -54,27 +54,21 @@ stage_original() { # FILE
 }
 
 stage_hunks() {
-	local hunk file nr log=$LOG/hunks.log
-	nr=$(cat "$ROOT/series/syscall-nr")
+	local patch file log=$LOG/hunks.log
 	: >"$log"
-	for hunk in "$ROOT"/series/hunks/*.patch; do
-		[ -e "$hunk" ] || continue
-		while read -r file; do stage_original "$file"; done < <(sed -n 's|^+++ b/\([^[:space:]]*\).*|\1|p' "$hunk")
-		echo "== ${hunk#"$ROOT"/}" >>"$log"
-		sed "s/@NR@/$nr/g; s/@NR_NEXT@/$((nr + 1))/g" "$hunk" |
-			patch -d "$stage" -p1 -F0 --no-backup-if-mismatch >>"$log" 2>&1 ||
-			die "${hunk#"$ROOT"/} does not apply to $package $(cat "$TREE/.trampfd-base") (log: $log)"
+	for patch in "$ROOT"/series/hunks/*.patch; do
+		[ -e "$patch" ] || continue
+		while read -r file; do stage_original "$file"; done < <(sed -n 's|^+++ b/\([^[:space:]]*\).*|\1|p' "$patch")
+		echo "== ${patch#"$ROOT"/}" >>"$log"
+		hunk "$patch" | patch -d "$stage" -p1 -F0 --no-backup-if-mismatch >>"$log" 2>&1 ||
+			die "${patch#"$ROOT"/} does not apply to $package $(cat "$TREE/.trampfd-base") (log: $log)"
 	done
 }
 
-# Our entry goes before the first title that sorts after its own.
 stage_maintainers() {
 	[ -e "$ROOT/MAINTAINERS" ] || return 0
 	stage_original MAINTAINERS
-	awk 'NR == FNR { ours = ours $0 "\n"; if (NR == 1) title = $0; next }
-	     /^Maintainers List$/ { list = 1 }
-	     list && !done && blank && /^[A-Z0-9]/ && $0 > title { printf "%s\n", ours; done = 1 }
-	     { blank = ($0 == ""); print }' "$ROOT/MAINTAINERS" "$WORK/pristine/MAINTAINERS" >"$stage/MAINTAINERS"
+	maintainers "$ROOT/MAINTAINERS" "$WORK/pristine/MAINTAINERS" >"$stage/MAINTAINERS"
 }
 
 # Makes the tree what the stage says. The list names every file that may

@@ -9,6 +9,7 @@
 #     linux/ pristine/   the overlaid kernel tree; the originals of the files patched there
 #     <arch>/            a kernel's build directory (O=)
 #     headers/<abi>/ selftests/<abi>/ log/
+#     series/            the patches, and linux/, a repository to cut and try them in
 
 set -eu -o pipefail
 export LC_ALL=C

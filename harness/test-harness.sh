@@ -97,6 +97,25 @@ bad_hunk_is_refused() {
 	[ -z "$(changed)" ] || die "changed: $(changed)"
 }
 
+file_without_a_patch_is_named() {
+	copy_checkout
+	echo "/* a test */" >"$scratch/copy/fs/trampfd/harness-test.c"
+	"$scratch/copy/harness/tree.sh"
+	expect 1 'no patch .* names fs/trampfd/harness-test.c$' "$scratch/copy/harness/series.sh"
+}
+
+file_of_two_patches_is_named() {
+	copy_checkout
+	echo fs/trampfd/inode.c >>"$scratch/copy/series/patches/30-kunit.txt"
+	expect 1 'more than one patch .* names fs/trampfd/inode.c$' "$scratch/copy/harness/series.sh"
+}
+
+second_cut_is_the_same() {
+	"$ROOT/harness/series.sh"
+	"$ROOT/harness/series.sh" "$scratch/series"
+	cat "$scratch"/series/*.patch | cmp - <(cat "$WORK"/series/*.patch)
+}
+
 # A stand-in for a command that the harness calls.
 stand_in() { # COMMAND SCRIPT
 	mkdir -p "$scratch/bin"

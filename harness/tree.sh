@@ -8,7 +8,7 @@
 # shellcheck source=harness/overlay.sh
 . "$ROOT/harness/overlay.sh"
 
-space=6 # GiB: sources 1.7, each kernel under 0.5, selftests, ccache 2
+space=9 # GiB: sources 1.7, twice; each kernel under 0.5, selftests, ccache 2
 stage=$WORK/stage
 overlaid=$WORK/overlaid # the files of the tree that are not as Debian has them
 

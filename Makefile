@@ -4,7 +4,7 @@
 ARCH ?= x86_64
 SHELL := /bin/bash
 .NOTPARALLEL:
-.PHONY: help run vm kernel selftests headers check check-all lsm stress fuzz figures coverage docs series tree packages clean
+.PHONY: help run vm kernel selftests headers check check-all lsm stress fuzz figures coverage docs series check-series tree packages clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -56,6 +56,9 @@ docs: tree ## render the kernel's documents with ours; no warning of ours
 
 series: tree ## cut the patches, as they are mailed, into build/series
 	@harness/series.sh
+
+check-series: ## check them: each by itself, and with the kernel's own tools
+	@harness/check-series.sh
 
 tree: packages ## lay the series over Debian's kernel source
 	@harness/tree.sh

@@ -69,6 +69,18 @@ arch_facts() { # KERNEL
 	cpu=${CPU:-${cpus%% *}}
 	case $base,$cpu in arm64,max*) machine+=,mte=on ;; esac
 	guest="$machine -cpu $cpu"
+	toolchain=(CROSS_COMPILE="$cross" CC="ccache ${cross}gcc")
+}
+
+# The clang of Debian 12 that is nearest to what kernels are built with
+llvm=-19
+
+# The kernel's make, after arch_facts, for the build directory $out. What does
+# not depend on who builds where and when gives a compiler cache its hits.
+kmake() {
+	make -C "$TREE" O="$out" ARCH="$make_arch" "${toolchain[@]}" LOCALVERSION= \
+		KBUILD_BUILD_TIMESTAMP=1970-01-01 KBUILD_BUILD_VERSION=1 KBUILD_BUILD_USER=trampfd KBUILD_BUILD_HOST=trampfd \
+		-j"$(nproc)" "$@"
 }
 
 # For programs of an ABI. headers: the kernel's ARCH; elf: what readelf says of

@@ -23,7 +23,7 @@ lint_scripts() { cd "$ROOT" && shellcheck harness/*.sh .ci/run; }
 # checkpatch does the kernel's C; the rest of the words are here.
 lint_spelling() {
 	cd "$ROOT"
-	find . -type f ! -path './.git/*' ! -path './build/*' -print0 | xargs -0 codespell -L iput # a function of the kernel
+	find . -type f ! -path './.git/*' ! -path './build/*' -print0 | xargs -0 codespell
 }
 
 lint_style() {
@@ -31,12 +31,6 @@ lint_style() {
 	mapfile -t files < <(ours .)
 	perl scripts/checkpatch.pl --strict --file "${files[@]}"
 	perl scripts/checkpatch.pl --strict --ignore ENOSYS,CAMELCASE --file "$ROOT"/harness/*.c "$ROOT"/harness/lsm/*.c # enosys.c means it, libFuzzer has such names
-}
-
-lint_docs() {
-	cd "$TREE"
-	mapfile -t files < <(ours '^(arch|fs|include|kernel|mm|samples)/.*\.[ch]$')
-	perl scripts/kernel-doc -none -Werror "${files[@]}"
 }
 
 # The document names tests by names long enough for nothing else to have such a
@@ -211,7 +205,13 @@ step "unfit program is refused" "$ROOT/harness/test-harness.sh" unfit_program_is
 step "scripts (shellcheck)" lint_scripts
 step "spelling (codespell)" lint_spelling
 step "style (checkpatch)" lint_style
-step "comments (kernel-doc)" lint_docs
+step "series" "$ROOT/harness/series.sh"
+for promise in file_without_a_patch_is_named file_of_two_patches_is_named second_cut_is_the_same; do
+	step "${promise//_/ }" "$ROOT/harness/test-harness.sh" $promise
+done
+for gate in $("$ROOT/harness/series-gate.sh" --quick); do
+	step "series: ${gate//_/ }" "$ROOT/harness/series-gate.sh" "$gate"
+done
 step "tests that the document names" lint_tests_named
 step "man pages (mandoc, groff)" lint_man
 step "errors, the same in header, document and man page" lint_errors

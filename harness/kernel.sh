@@ -2,26 +2,22 @@
 # Builds a kernel in $WORK/<KERNEL>: ARCH, or ARCH-VARIANT with
 # harness/config/VARIANT.config over the other fragments.
 #   kernel.sh KERNEL            the kernel
-#   kernel.sh --lint ARCH       only our objects, with the compiler's and sparse's
-#                               extra warnings, in $WORK/<ARCH>-lint
+#   kernel.sh --config KERNEL   only its configuration, whose path is printed
+#   kernel.sh --lint KERNEL     only our objects, with the compiler's and sparse's
+#                               extra warnings, in $WORK/<KERNEL>-lint
+#   kernel.sh --clang KERNEL    likewise with those of clang
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/env.sh"
 # shellcheck source=harness/arch.sh
 . "$ROOT/harness/arch.sh"
 
 lint=
-if [ "$1" = --lint ]; then lint=lint && shift; fi
-name=$1${lint:+-lint}
+case $1 in --config | --lint | --clang) lint=${1#--} && shift ;; esac
+name=$1${lint:+-$lint}
 out=$WORK/$name
 log=$LOG/kernel-$name.log
+start=$SECONDS
 arch_facts "$1"
-
-# What does not depend on who builds where and when gives a compiler cache its hits.
-kmake() {
-	make -C "$TREE" O="$out" ARCH="$make_arch" CROSS_COMPILE="$cross" CC="ccache ${cross}gcc" LOCALVERSION= \
-		KBUILD_BUILD_TIMESTAMP=1970-01-01 KBUILD_BUILD_VERSION=1 KBUILD_BUILD_USER=trampfd KBUILD_BUILD_HOST=trampfd \
-		"${profiled[@]}" -j"$(nproc)" "$@"
-}
 
 # Kbuild takes an object's file in its directory for its name.
 profiled=()
@@ -84,9 +80,9 @@ failed() {
 }
 
 build() {
-	local start=$SECONDS total=
+	local total=
 	[ -e "$out/$image" ] || total=$objects
-	progress "kernel $name" "$log" '^  \(CC\|AS\) ' "$total" kmake "${image##*/}" || failed
+	progress "kernel $name" "$log" '^  \(CC\|AS\) ' "$total" kmake "${profiled[@]}" "${image##*/}" || failed
 	say "kernel $name: $(grep -c '^  \(CC\|AS\) ' "$log") objects, $(elapsed "$start"), image $(($(stat -c %s "$out/$image") / 1024)) KiB"
 }
 
@@ -102,7 +98,7 @@ warnings() {
 	# Kbuild knows what is another architecture's by the way that leads there.
 	mapfile -t objects < <(printf '%s\n' "${ours[@]}" | sed -n "\\#^arch/$srcarch/#!s#^arch/#arch/$srcarch/kernel/../../#; s/c\$/o/p")
 	(cd "$out" && rm -f "${objects[@]}")
-	kmake W=1 C=2 CHECK="$check" "${objects[@]}" >"$log" 2>&1 || failed
+	kmake W=1 C=$sparse CHECK="$check" "${objects[@]}" >"$log" 2>&1 || failed
 	! printf '%s\n' "${ours[@]#arch/}" | grep -F -f - "$log" | grep -vE '^  [A-Z]' || die "warnings in our files (log: $log)"
 }
 
@@ -111,5 +107,14 @@ mkdir -p "$out"
 lock "$out"
 # Files that a configuration names, as it cannot know where the checkout is
 [ -z "$variant" ] || [ ! -d "$ROOT/harness/$variant" ] || ln -sfn "$ROOT/harness/$variant" "$out/$variant"
+sparse=0
+case $lint in
+lint) sparse=2 ;;
+clang) toolchain=(LLVM="$llvm" CC="ccache clang$llvm" OBJCOPY="${cross}objcopy") ;; # x32 is not for LLVM's
+esac
 configure
-if [ -n "$lint" ]; then warnings; else build; fi
+case $lint in
+'') build ;;
+config) echo "$out/.config" ;;
+*) warnings ;;
+esac

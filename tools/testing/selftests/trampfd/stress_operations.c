@@ -3,6 +3,8 @@
  * What the threads of the stress test do, and the model that it is compared
  * with: what was written to each slot, and what the code was at first.
  */
+#include <sys/param.h>
+
 #include "stress.h"
 
 static pthread_mutex_t probe_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -117,7 +119,7 @@ static uint32_t some_slot(const struct object *o)
 
 static int op_fill(struct object *o)
 {
-	uint32_t left = 1 + below(o->in.args.nr < 512 ? o->in.args.nr : 512);
+	uint32_t left = 1 + below(MIN(o->in.args.nr, 512));
 	uint32_t i = some_slot(o);
 
 	for (; left; left--, i = (i + 1) % o->in.args.nr) {

@@ -60,6 +60,7 @@ import() {
 	tar -xJf "$tarball" --strip-components=1 -C "$repository" || die "cannot unpack $tarball: reinstall the package $package"
 	git init -q -b trampfd
 	git config gc.auto 0
+	git config core.trustctime false # links to the files are made and removed
 	git add -f .
 	GIT_AUTHOR_NAME=$package GIT_AUTHOR_EMAIL='' GIT_AUTHOR_DATE='@0 +0000' \
 		GIT_COMMITTER_NAME=$package GIT_COMMITTER_EMAIL='' GIT_COMMITTER_DATE='@0 +0000' \

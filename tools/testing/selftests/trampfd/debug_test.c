@@ -12,7 +12,7 @@
 #include <sys/user.h>
 #include <time.h>
 
-#ifdef __aarch64__
+#if defined(__aarch64__) || defined(__riscv)
 #include <asm/ptrace.h>
 #endif
 

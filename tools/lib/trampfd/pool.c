@@ -1,0 +1,472 @@
+// SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
+/*
+ * libtrampfd: pools, and what is behind their shards (alloc.c): instances, each
+ * with a list of its free slots, under the pool's lock.  Shards get from there,
+ * and give back, several at once.  A slot in the list has the next as its data.
+ *
+ * Locks are taken in the order: pools_lock, a shard's, a pool's, that of
+ * memory.c.  Who holds a pool's lock only tries those of more shards.
+ */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+struct trampfd_pool default_pool = { .lock = PTHREAD_MUTEX_INITIALIZER };
+
+static pthread_mutex_t pools_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct trampfd_pool *pools;
+
+/* For TRAMPFD_BACKEND_AUTO; -1: the environment was not looked at yet. */
+static int backend_wanted = -1;
+
+static unsigned int last_shard; /* that was given to a thread */
+
+static void shard_wait(struct shard *shard)
+{
+	while (!shard_trylock(shard))
+		sched_yield();
+}
+
+/* fork() while no other thread is in here; the child has the locks too. */
+static __thread unsigned int fork_depth; /* pthread_once() may register twice */
+
+static void fork_prepare(void)
+{
+	struct trampfd_pool *pool;
+	unsigned int i;
+
+	if (fork_depth++)
+		return;
+	pthread_mutex_lock(&pools_lock);
+	for (pool = pools; pool; pool = pool->next) {
+		for (i = 0; i < SHARDS; i++)
+			shard_wait(&pool->shards[i]);
+		pthread_mutex_lock(&pool->lock);
+	}
+	memory_lock();
+}
+
+static void fork_done(void)
+{
+	struct trampfd_pool *pool;
+	unsigned int i;
+
+	if (--fork_depth)
+		return;
+	memory_unlock();
+	for (pool = pools; pool; pool = pool->next) {
+		pthread_mutex_unlock(&pool->lock);
+		for (i = 0; i < SHARDS; i++)
+			shard_unlock(&pool->shards[i]);
+	}
+	pthread_mutex_unlock(&pools_lock);
+}
+
+static void register_fork(void)
+{
+	pthread_atfork(fork_prepare, fork_done, fork_done);
+}
+
+/* Before any lock is taken: pthread_once() minds fork(), a lock does not. */
+static void pool_set_up(struct trampfd_pool *pool)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+	unsigned int i;
+
+	pthread_once(&once, register_fork);
+	pthread_mutex_lock(&pools_lock);
+	if (!pool->ready) {
+		pool->next = pools;
+		pool->prev = &pools;
+		if (pools)
+			pools->prev = &pool->next;
+		pools = pool;
+		for (i = 0; i < SHARDS; i++)
+			shard_unlock(&pool->shards[i]);
+		__atomic_store_n(&pool->ready, true, __ATOMIC_RELEASE);
+	}
+	pthread_mutex_unlock(&pools_lock);
+}
+
+static void pool_make_ready(struct trampfd_pool *pool)
+{
+	if (!__atomic_load_n(&pool->ready, __ATOMIC_ACQUIRE))
+		pool_set_up(pool);
+}
+
+/* Away from a shard that another thread has locked */
+static struct shard *shard_lock_other(struct trampfd_pool *pool)
+{
+	struct shard *shard;
+	unsigned int i;
+
+	pool_make_ready(pool);
+	for (i = 0;; i++) {
+		shard = shard_of(pool);
+		if (shard_trylock(shard))
+			return shard;
+		shard_offset = __atomic_add_fetch(&last_shard, 1, __ATOMIC_RELAXED) % SHARDS *
+			       sizeof(*shard);
+		if (i >= SHARDS)
+			sched_yield();
+	}
+}
+
+static void *trampoline_of(const struct instance *in, const struct trampfd_slot *slot)
+{
+	return (void *)(((uintptr_t)slot - in->bias) << in->ratio_shift);
+}
+
+/* The ring of instances; all below here with the pool's lock held */
+static void ring_remove(struct instance *in)
+{
+	struct trampfd_pool *pool = in->pool;
+
+	if (in->next == in) {
+		pool->instances = NULL;
+		return;
+	}
+	in->next->prev = in->prev;
+	in->prev->next = in->next;
+	if (pool->instances == in)
+		pool->instances = in->next;
+}
+
+static void ring_add(struct instance *in, bool first)
+{
+	struct trampfd_pool *pool = in->pool;
+	struct instance *head = pool->instances;
+
+	if (!head) {
+		in->next = in;
+		in->prev = in;
+		pool->instances = in;
+		return;
+	}
+	in->next = head;
+	in->prev = head->prev;
+	head->prev->next = in;
+	head->prev = in;
+	if (first)
+		pool->instances = in;
+}
+
+static int read_backend_wanted(void)
+{
+	static const char * const words[] = { "auto", "kernel", "library" };
+	int wanted = __atomic_load_n(&backend_wanted, __ATOMIC_RELAXED);
+	int unread = -1, i;
+	const char *word;
+
+	if (wanted >= 0)
+		return wanted;
+	wanted = TRAMPFD_BACKEND_AUTO;
+	word = secure_getenv("TRAMPFD_BACKEND");
+	for (i = 0; word && i < 3; i++) {
+		if (!strcmp(word, words[i]))
+			wanted = i;
+	}
+	if (!__atomic_compare_exchange_n(&backend_wanted, &unread, wanted, false,
+					 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
+		wanted = unread;
+	return wanted;
+}
+
+/* Something is exhausted: no answer to whether there are trampolines. */
+static bool is_exhaustion(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM || error == EAGAIN;
+}
+
+static int instance_map(struct instance *in, const struct trampfd_pool_attr *attr, unsigned int nr)
+{
+	unsigned int backend = attr->backend;
+	int error;
+
+	if (backend == TRAMPFD_BACKEND_AUTO)
+		backend = read_backend_wanted();
+	if (backend == TRAMPFD_BACKEND_LIBRARY)
+		return text_map(in, attr);
+	if (!kernel_map(in, attr, nr))
+		return 0;
+	/* All other errors say that the kernel has none, or none for us. */
+	if (backend == TRAMPFD_BACKEND_KERNEL || errno == EINVAL || is_exhaustion(errno))
+		return -1;
+	error = errno;
+	if (!text_map(in, attr))
+		return 0;
+	if (!is_exhaustion(errno) && errno != EOPNOTSUPP)
+		errno = error;
+	return -1;
+}
+
+/* As many trampolines again as there are */
+static int pool_grow(struct trampfd_pool *pool)
+{
+	struct instance *in = memory_instance();
+	size_t nr = pool->nr;
+
+	if (!in)
+		return -1;
+	if (!nr)
+		nr = 1;
+	if (nr > TRAMPFD_NR_MAX)
+		nr = TRAMPFD_NR_MAX;
+	in->pool = pool;
+	if (instance_map(in, &pool->attr, nr))
+		goto free;
+	/* Code begins at a page: nothing is lost. */
+	in->ratio_shift = __builtin_ctzl((in->code_mask + 1) / in->table_stride);
+	in->bias = (uintptr_t)in->table - ((uintptr_t)in->code >> in->ratio_shift);
+	in->free = NULL;
+	in->nr_touched = 0;
+	in->nr_free = in->nr;
+	if (lookup_insert(in))
+		goto unmap;
+
+	ring_add(in, true);
+	pool->nr_instances++;
+	pool->nr += in->nr;
+	pool->nr_free += in->nr;
+	pool->backend = in->backend;
+	return 0;
+unmap:
+	text_unmap(in);
+free:
+	memory_instance_free(in);
+	return -1;
+}
+
+static void instance_end(struct instance *in)
+{
+	struct trampfd_pool *pool = in->pool;
+
+	ring_remove(in);
+	pool->nr_instances--;
+	pool->nr -= in->nr;
+	pool->nr_free -= in->nr_free;
+	lookup_remove(in);
+	text_unmap(in);
+	memory_instance_free(in);
+}
+
+static struct trampfd_slot *instance_take(struct instance *in)
+{
+	struct trampfd_slot *slot = in->free;
+
+	if (slot)
+		in->free = slot->data;
+	else
+		slot = (void *)(in->table + (size_t)in->nr_touched++ * in->table_stride);
+	in->pool->nr_free--;
+	if (!--in->nr_free && in->next != in) {
+		ring_remove(in);
+		ring_add(in, false);
+	}
+	return slot;
+}
+
+static void instance_put(struct instance *in, struct trampfd_slot *slot)
+{
+	slot->data = in->free;
+	in->free = slot;
+	in->pool->nr_free++;
+	if (!in->nr_free++ && in->pool->instances != in) {
+		ring_remove(in);
+		ring_add(in, true);
+	}
+}
+
+/* Give back all but @keep, those that were used last. */
+static void shard_give_back(struct shard *shard, size_t keep)
+{
+	size_t i, nr = shard->nr - keep;
+	struct entry *e;
+
+	for (i = 0; i < nr; i++) {
+		e = &shard->entries[i];
+		instance_put(instance_of(e->trampoline), e->slot);
+	}
+	memmove(shard->entries, shard->entries + nr, keep * sizeof(*e));
+	shard->nr = keep;
+}
+
+/* What all shards have, but for those that are in use just now */
+static void gather(struct trampfd_pool *pool, struct shard *ours)
+{
+	struct shard *shard;
+
+	for (shard = pool->shards; shard < pool->shards + SHARDS; shard++) {
+		if (shard != ours && !shard_trylock(shard))
+			continue;
+		shard_give_back(shard, 0);
+		shard->limit /= 2;
+		if (shard != ours)
+			shard_unlock(shard);
+	}
+}
+
+/*
+ * Return the instances that are empty, but for one.  What this costs pays when
+ * as many trampolines were freed since the last time as there are now.
+ */
+static void pool_trim(struct trampfd_pool *pool, struct shard *ours)
+{
+	struct instance *in, *next, *kept = NULL;
+	unsigned int i, nr = pool->nr_instances;
+
+	gather(pool, ours);
+	for (in = pool->instances, i = 0; i < nr && in->nr_free; i++, in = next) {
+		next = in->next;
+		if (in->nr_free < in->nr)
+			continue;
+		if (kept)
+			instance_end(in);
+		else
+			kept = in;
+	}
+	pool->trim_at = (pool->nr - pool->nr_free) / 2;
+}
+
+/* The long ways of trampfd_alloc() and trampfd_free(), with the shard locked */
+static int shard_refill(struct trampfd_pool *pool, struct shard *shard)
+{
+	size_t wanted = shard->limit / 2 ?: 1;
+	struct instance *in;
+	struct entry *e;
+	int ret = 0;
+
+	pthread_mutex_lock(&pool->lock);
+	if (!pool->nr_free && pool->nr)
+		gather(pool, shard);
+	if (!pool->nr_free)
+		ret = pool_grow(pool);
+	for (; !ret && wanted && pool->nr_free; wanted--) {
+		in = pool->instances;
+		e = &shard->entries[shard->nr++];
+		e->slot = instance_take(in);
+		e->trampoline = trampoline_of(in, e->slot);
+	}
+	if (pool->trim_at < (pool->nr - pool->nr_free) / 2)
+		pool->trim_at = (pool->nr - pool->nr_free) / 2;
+	pthread_mutex_unlock(&pool->lock);
+
+	shard->limit = 2 * shard->limit < SHARD_MIN ? SHARD_MIN : 2 * shard->limit;
+	if (shard->limit > SHARD_MAX)
+		shard->limit = SHARD_MAX;
+	return ret;
+}
+
+static void shard_make_room(struct trampfd_pool *pool, struct shard *shard)
+{
+	int saved = errno;
+
+	pthread_mutex_lock(&pool->lock);
+	shard_give_back(shard, shard->limit / 2);
+	if (pool->nr - pool->nr_free <= pool->trim_at && pool->nr_instances > 1)
+		pool_trim(pool, shard);
+	pthread_mutex_unlock(&pool->lock);
+	if (!shard->limit)
+		shard->limit = 1;
+	errno = saved;
+}
+
+void *alloc_long(struct trampfd_pool *pool, struct shard *shard, void *code, void *data)
+{
+	if (!shard)
+		shard = shard_lock_other(pool);
+	if (!shard->nr && shard_refill(pool, shard)) {
+		shard_unlock(shard);
+		return NULL;
+	}
+	return pop(shard, code, data);
+}
+
+void free_long(struct trampfd_pool *pool, struct shard *shard, void *trampoline,
+	       struct trampfd_slot *slot)
+{
+	if (!shard)
+		shard = shard_lock_other(pool);
+	if (shard->nr >= shard->limit)
+		shard_make_room(pool, shard);
+	push(shard, trampoline, slot);
+}
+
+API struct trampfd_pool *trampfd_pool_create(const struct trampfd_pool_attr *attr)
+{
+	static const struct trampfd_pool_attr none;
+	struct trampfd_pool *pool;
+	int ret;
+
+	if (!attr)
+		attr = &none;
+	if (attr->backend > TRAMPFD_BACKEND_LIBRARY ||
+	    memcmp(attr->reserved, none.reserved, sizeof(none.reserved))) {
+		errno = EINVAL;
+		return NULL;
+	}
+	pool = memory_map(sizeof(*pool));
+	if (!pool)
+		return NULL;
+	pool->attr = *attr;
+	pthread_mutex_init(&pool->lock, NULL);
+	pool_set_up(pool);
+
+	pthread_mutex_lock(&pool->lock);
+	ret = pool_grow(pool);
+	pthread_mutex_unlock(&pool->lock);
+	if (ret) {
+		int saved = errno;
+
+		trampfd_pool_destroy(pool);
+		errno = saved;
+		return NULL;
+	}
+	return pool;
+}
+
+API void trampfd_pool_destroy(struct trampfd_pool *pool)
+{
+	if (!pool)
+		return;
+	pthread_mutex_lock(&pools_lock);
+	*pool->prev = pool->next;
+	if (pool->next)
+		pool->next->prev = pool->prev;
+	pthread_mutex_unlock(&pools_lock);
+
+	while (pool->instances)
+		instance_end(pool->instances);
+	pthread_mutex_destroy(&pool->lock);
+	munmap(pool, sizeof(*pool));
+}
+
+API int trampfd_pool_backend(struct trampfd_pool *pool)
+{
+	int backend = -1;
+
+	if (!pool)
+		pool = &default_pool;
+	pool_make_ready(pool);
+	pthread_mutex_lock(&pool->lock);
+	if (pool->nr || !pool_grow(pool))
+		backend = pool->backend;
+	pthread_mutex_unlock(&pool->lock);
+	return backend;
+}
+
+API int trampfd_set_backend(enum trampfd_backend backend)
+{
+	if ((unsigned int)backend > TRAMPFD_BACKEND_LIBRARY) {
+		errno = EINVAL;
+		return -1;
+	}
+	__atomic_store_n(&backend_wanted, (int)backend, __ATOMIC_RELAXED);
+	return 0;
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause) */
+/*
+ * libtrampfd: trampolines, for callbacks that carry a context
+ *
+ * A trampoline is a few instructions that load a data pointer and jump to a
+ * function: how a C function pointer carries a context.  This library hands
+ * them out one by one, like malloc() does memory, and never has memory that is
+ * both writable and executable::
+ *
+ *	void *callback = trampfd_alloc(NULL, function, context);
+ *
+ *	qsort(array, nr, size, callback);
+ *	trampfd_free(callback);
+ *
+ * A *pool* says what its trampolines do (&struct trampfd_pool_attr); NULL is the
+ * default pool, whose trampolines load the ABI's default register, see
+ * "Registers" in linux/trampfd.h.  All of a pool's trampolines come in
+ * *instances* of 2^n, each of a table of slots {data, code} and of the code that
+ * reads it.  An instance is of one of two *backends*, which behave the same:
+ *
+ * - the kernel: trampfd_create(2);
+ * - the library: the same instructions, assembled into the library's own text
+ *   for the registers that are of most use.  The text itself serves for the
+ *   first instance of each kind; for more, the library's own file is mapped
+ *   again, next to ordinary memory for the table.
+ *
+ * Unless one is asked for, the kernel is asked first, and the library takes its
+ * place where the kernel does not have trampolines or may not give them (ENOSYS,
+ * EPERM, EACCES, EOPNOTSUPP).
+ *
+ * Errors: a function that returns a pointer returns NULL, one that returns an
+ * int -1, and errno says why.
+ *
+ * Threads: any function may be called by any thread at any time, but for the
+ * same trampoline, or for a pool that is being destroyed, as for memory of
+ * malloc().
+ *
+ * Signal handlers: calling a trampoline, trampfd_set(), trampfd_slot() and
+ * trampfd_is_trampoline() are async-signal-safe; the other functions are not.
+ *
+ * fork(): the child has all trampolines, with slots of its own, and may use the
+ * library as its parent may, whatever other threads of the parent were doing;
+ * this takes handlers (pthread_atfork()) that _Fork(), vfork() and clone() do
+ * not run.
+ */
+#ifndef LIBTRAMPFD_TRAMPFD_H
+#define LIBTRAMPFD_TRAMPFD_H
+
+#include <linux/trampfd.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/**
+ * enum trampfd_backend - who provides the code of trampolines
+ *
+ * @TRAMPFD_BACKEND_AUTO: The kernel if it can, else the library.
+ * @TRAMPFD_BACKEND_KERNEL: trampfd_create(2).
+ * @TRAMPFD_BACKEND_LIBRARY: The library's own text.
+ */
+enum trampfd_backend {
+	TRAMPFD_BACKEND_AUTO,
+	TRAMPFD_BACKEND_KERNEL,
+	TRAMPFD_BACKEND_LIBRARY
+};
+
+/**
+ * struct trampfd_pool_attr - what the trampolines of a pool do
+ *
+ * @mode: An &enum trampfd_mode.
+ * @data_reg: 0 for the default, or TRAMPFD_REG() of the register that gets the
+ *	data or the slot's address.
+ * @scratch_reg: 0 for the default, or TRAMPFD_REG() of the register that may be
+ *	overwritten, where the mode needs one.
+ * @backend: An &enum trampfd_backend; %TRAMPFD_BACKEND_AUTO leaves it to
+ *	trampfd_set_backend() and the environment.
+ * @reserved: Must be 0.
+ *
+ * Zero means the default everywhere.  The library backend has
+ *
+ * ======  ====  =========================================  =====================
+ * ABI     mode  data register                              scratch
+ * ======  ====  =========================================  =====================
+ * x86_64  DATA  r10, rdi, rsi, rdx, rcx, r8, r9            none
+ *         SLOT  r10
+ * i386    DATA  ecx; eax                                   eax; ecx
+ *         SLOT  ecx, eax                                   none
+ *         PUSH  eax                                        none
+ * arm64   DATA  x17, x18, x0 to x7                         x16
+ *         SLOT  x17, x18                                   x16
+ * arm     DATA  r12, r0 to r3                              none
+ *         SLOT  r12                                        none
+ * ======  ====  =========================================  =====================
+ */
+struct trampfd_pool_attr {
+	unsigned int mode;
+	unsigned short data_reg;
+	unsigned short scratch_reg;
+	unsigned int backend;
+	unsigned int reserved[5];
+};
+
+/**
+ * struct trampfd_slot - what a trampoline reads
+ *
+ * @data: Of trampfd_alloc() or trampfd_set().
+ * @code: Likewise.
+ *
+ * In %TRAMPFD_MODE_SLOT the data register points to it.
+ */
+struct trampfd_slot {
+	void *data;
+	void *code;
+};
+
+struct trampfd_pool;
+
+/**
+ * trampfd_pool_create() - make a pool
+ * @attr: What its trampolines do; NULL is as a structure of zeroes.
+ *
+ * The first instance is made at once, so that a request that can not be
+ * fulfilled fails here.
+ *
+ * Return: A pool for trampfd_alloc(), or NULL with errno:
+ *
+ * - EINVAL: the mode, a register or the backend does not exist, or @reserved is
+ *   not 0
+ * - EOPNOTSUPP: the ABI does not have this mode; or the library does not have
+ *   these registers, and the kernel has no trampolines
+ * - ENOMEM, EMFILE, ENFILE: memory, address space or descriptors are exhausted
+ * - any other error of trampfd_create(2): the kernel's answer, where the library
+ *   can not take its place; ENOENT, ESTALE or an error of open(2) or mmap(2) if
+ *   the library was asked for: its file can not be found, or is another now
+ */
+struct trampfd_pool *trampfd_pool_create(const struct trampfd_pool_attr *attr);
+
+/**
+ * trampfd_pool_destroy() - end a pool and all of its trampolines
+ * @pool: The pool, or NULL, which does nothing: the default pool stays.
+ *
+ * No trampoline of the pool may be in use.
+ */
+void trampfd_pool_destroy(struct trampfd_pool *pool);
+
+/**
+ * trampfd_pool_backend() - who provides the code of a pool
+ * @pool: The pool, or NULL for the default pool.
+ *
+ * A pool that has to grow may come to have instances of both, if the kernel's
+ * answer changes in between (a sandbox was entered); the newest counts.
+ *
+ * Return: %TRAMPFD_BACKEND_KERNEL or %TRAMPFD_BACKEND_LIBRARY, or -1 with errno
+ * as of trampfd_pool_create(), if the default pool has to be set up first.
+ */
+int trampfd_pool_backend(struct trampfd_pool *pool);
+
+/**
+ * trampfd_set_backend() - say who is to provide the code
+ * @backend: For what is made from now on by pools with %TRAMPFD_BACKEND_AUTO.
+ *
+ * Takes the place of the environment variable TRAMPFD_BACKEND, which has one of
+ * the words "auto", "kernel" and "library", is looked at once, and is ignored
+ * in a program that runs with more privileges than its caller
+ * (secure_getenv(3)).
+ *
+ * Return: 0, or -1 with errno EINVAL.
+ */
+int trampfd_set_backend(enum trampfd_backend backend);
+
+/**
+ * trampfd_alloc() - allocate a trampoline
+ * @pool: Where from, or NULL for the default pool.
+ * @code: Where it jumps to, a function or any other landing pad; not NULL.
+ * @data: Any value.
+ *
+ * Return: The trampoline's address, to be called as the function that the
+ * caller expects; or NULL with errno, EINVAL if @code is NULL, or as of
+ * trampfd_pool_create().
+ */
+void *trampfd_alloc(struct trampfd_pool *pool, void *code, void *data);
+
+/**
+ * trampfd_set() - give a trampoline another code and data
+ * @trampoline: Of trampfd_alloc().
+ * @code: As there.
+ * @data: As there.
+ *
+ * The two are stored one after the other: nobody may call the trampoline at the
+ * same time.
+ *
+ * Return: 0, or -1 with errno EINVAL, if @trampoline is none or @code is NULL.
+ */
+int trampfd_set(void *trampoline, void *code, void *data);
+
+/**
+ * trampfd_slot() - the slot of a trampoline
+ * @trampoline: Of trampfd_alloc().
+ *
+ * Return: The slot, which may be read and changed as by trampfd_set(); its code
+ * must not become NULL.  Or NULL with errno EINVAL, if @trampoline is none.
+ */
+struct trampfd_slot *trampfd_slot(const void *trampoline);
+
+/**
+ * trampfd_is_trampoline() - whether an address is one of a trampoline
+ * @address: Any value.
+ *
+ * Return: 1 if @address is that of a trampoline of this library in this
+ * process, allocated or not; 0 if not.
+ */
+int trampfd_is_trampoline(const void *address);
+
+/**
+ * trampfd_free() - give a trampoline back
+ * @trampoline: Of trampfd_alloc(), or NULL, which does nothing.
+ *
+ * Calling it afterwards jumps to address 0, until it is allocated again or its
+ * memory is returned to the system.  What is no trampoline, or is free already,
+ * ends the process (abort(3)).  errno stays as it is.
+ */
+void trampfd_free(void *trampoline);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* LIBTRAMPFD_TRAMPFD_H */

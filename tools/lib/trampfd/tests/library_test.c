@@ -1,0 +1,992 @@
+// SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
+/*
+ * libtrampfd: what trampfd.h promises, of each backend.
+ *
+ * On a kernel without trampfd, the tests of the kernel's trampolines are
+ * skipped.
+ */
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/auxv.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/time.h>
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+
+#include "common.h"
+#include "gcc.h"
+#include "trampfd.h"
+
+#ifndef PR_SET_MDWE
+#define PR_SET_MDWE			65
+#define PR_MDWE_REFUSE_EXEC_GAIN	1
+#endif
+
+#define MILLION		1000000
+#define SOME		10000	/* several instances, whatever the ABI and the backend */
+#define LONG_TIME	600	/* seconds: emulators are slow */
+
+static unsigned long run(void *trampoline)
+{
+	return ((unsigned long (*)(void))trampoline)();
+}
+
+static void *alloc(struct trampfd_pool *pool, unsigned long data)
+{
+	return trampfd_alloc(pool, abi_return_data, (void *)data);
+}
+
+/* Lines of /proc/self/maps, all or those with @prot at least */
+static int mappings(const char *prot)
+{
+	FILE *f = fopen("/proc/self/maps", "r");
+	char line[512], has[5];
+	int nr = 0, i;
+
+	while (f && fgets(line, sizeof(line), f)) {
+		if (sscanf(line, "%*s %4s", has) != 1)
+			continue;
+		for (i = 0; prot[i] && strchr(has, prot[i]); i++)
+			;
+		nr += !prot[i];
+	}
+	if (f)
+		fclose(f);
+	return nr;
+}
+
+/* splitmix64: the same on every machine */
+static uint32_t random_below(uint64_t *state, uint32_t limit)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15;
+
+	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9;
+	z = (z ^ z >> 27) * 0x94d049bb133111eb;
+	return (z >> 33) % limit;
+}
+
+/* Refuse trampfd_create() with @error from now on. */
+static int forbid(int error)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_trampfd_create, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog prog = { ARRAY_SIZE(filter), filter };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) ? -1 : 0;
+}
+
+static bool kernel_has_trampolines(void)
+{
+	struct trampfd_create_args args = { .nr = 1 };
+	int fd = trampfd_create(&args, sizeof(args));
+
+	close(fd);
+	return fd >= 0;
+}
+
+static struct trampfd_pool *create(unsigned int mode, unsigned int data_reg)
+{
+	struct trampfd_pool_attr attr = { .mode = mode, .data_reg = data_reg };
+
+	return trampfd_pool_create(&attr);
+}
+
+FIXTURE(each) {
+	int unused;
+};
+
+FIXTURE_VARIANT(each) {
+	enum trampfd_backend backend;
+};
+
+FIXTURE_VARIANT_ADD(each, kernel) { TRAMPFD_BACKEND_KERNEL };
+FIXTURE_VARIANT_ADD(each, library) { TRAMPFD_BACKEND_LIBRARY };
+
+FIXTURE_SETUP(each)
+{
+	if (variant->backend == TRAMPFD_BACKEND_KERNEL && !kernel_has_trampolines())
+		SKIP(return, "the kernel has no trampolines");
+	ASSERT_EQ(0, trampfd_set_backend(variant->backend));
+}
+
+FIXTURE_TEARDOWN(each)
+{
+	EXPECT_EQ(0, mappings("wx"));
+}
+
+TEST_F(each, backend_that_is_asked_for_is_used)
+{
+	struct trampfd_pool_attr attr = { .backend = variant->backend };
+	struct trampfd_pool *pool;
+
+	EXPECT_EQ(variant->backend, trampfd_pool_backend(NULL));
+	ASSERT_EQ(0, trampfd_set_backend(TRAMPFD_BACKEND_KERNEL + TRAMPFD_BACKEND_LIBRARY -
+					 variant->backend));
+	pool = trampfd_pool_create(&attr);
+	ASSERT_NE(NULL, pool);
+	EXPECT_EQ(variant->backend, trampfd_pool_backend(pool));
+}
+
+/* Of one register: how many are not as a trampoline of @mode is to leave them */
+static int probe(struct __test_metadata *_metadata, struct trampfd_pool *pool,
+		 const struct abi_mode *mode, int data, int scratch)
+{
+	unsigned long value = 0xdeadbeef, want;
+	void *t = trampfd_alloc(pool, abi_probe_target, (void *)value);
+	const struct abi_reg *r;
+	int wrong = 0;
+
+	memset(&abi_probe_in, 0x35, sizeof(abi_probe_in));
+	memset(&abi_probe_out, 0, sizeof(abi_probe_out));
+	abi_probe_in.flags = 0;
+	abi_probe_entry = (unsigned long)t;
+	abi_probe_drop = mode->mode == TRAMPFD_MODE_PUSH;
+	abi_probe();
+	for (r = abi_regs; r->name; r++) {
+		if (r->dwarf == scratch)
+			continue;
+		want = abi_probe_in.regs[r->dwarf];
+		if (r->dwarf == data)
+			want = mode->mode == TRAMPFD_MODE_DATA ? value :
+			       (unsigned long)trampfd_slot(t);
+		if (abi_probe_out.regs[r->dwarf] != want) {
+			TH_LOG("%s, data register %d: %s is %#lx, want %#lx", mode->name, data,
+			       r->name, abi_probe_out.regs[r->dwarf], want);
+			wrong++;
+		}
+	}
+	trampfd_free(t);
+	return wrong;
+}
+
+/* The library has those that trampfd.h says; the kernel has all. */
+static const char *library_has(void)
+{
+#if defined(__x86_64__)
+	return "DATA r10 rdi rsi rdx rcx r8 r9 SLOT r10 ";
+#elif defined(__i386__)
+	return "DATA ecx eax SLOT ecx eax PUSH eax ";
+#elif defined(__aarch64__)
+	return "DATA x17 x18 x0 x1 x2 x3 x4 x5 x6 x7 SLOT x17 x18 ";
+#elif defined(__arm__)
+	return "DATA r12 r0 r1 r2 r3 SLOT r12 ";
+#endif
+}
+
+static bool is_listed(const char *list, const char *mode, const char *reg)
+{
+	const char *at = strstr(list, mode) + 5;
+	size_t len = strlen(reg);
+
+	/* Modes are in capitals. */
+	for (; *at && !(*at >= 'A' && *at <= 'Z'); at += strcspn(at, " ") + 1)
+		if (!strncmp(at, reg, len) && at[len] == ' ')
+			return true;
+	return false;
+}
+
+TEST_F(each, every_register_and_mode_works)
+{
+	bool library = variant->backend == TRAMPFD_BACKEND_LIBRARY;
+	const struct abi_mode *mode;
+	const struct abi_reg *r;
+	struct trampfd_pool *pool;
+	int scratch, tried = 0;
+
+	for (mode = abi_modes; mode->name; mode++) {
+		for (r = abi_regs; r->name; r++) {
+			errno = 0;
+			pool = create(mode->mode, TRAMPFD_REG(r->dwarf));
+			if (library && !is_listed(library_has(), mode->name, r->name)) {
+				EXPECT_EQ(NULL, pool);
+				EXPECT_EQ(EOPNOTSUPP, errno);
+				continue;
+			}
+			ASSERT_NE(NULL, pool) {
+				TH_LOG("%s %s: %s", mode->name, r->name, strerror(errno));
+			}
+			scratch = mode->scratch_reg - TRAMPFD_REG(0);
+			if (scratch == r->dwarf)
+				scratch = mode->data_reg - TRAMPFD_REG(0);
+			EXPECT_EQ(0, probe(_metadata, pool, mode, r->dwarf, scratch));
+			trampfd_pool_destroy(pool);
+			tried++;
+		}
+		pool = create(mode->mode, 0);
+		ASSERT_NE(NULL, pool);
+		EXPECT_EQ(0, probe(_metadata, pool, mode, mode->data_reg - TRAMPFD_REG(0),
+				   mode->scratch_reg - TRAMPFD_REG(0)));
+		trampfd_pool_destroy(pool);
+	}
+	EXPECT_GE(tried, 5);
+}
+
+TEST_F(each, each_trampoline_has_its_own_slot)
+{
+	void **t = calloc(SOME, sizeof(*t));
+	unsigned long i, wrong = 0;
+
+	for (i = 0; i < SOME; i++) {
+		t[i] = alloc(NULL, i);
+		ASSERT_NE(NULL, t[i]);
+	}
+	for (i = 0; i < SOME; i++)
+		wrong += run(t[i]) != i || !trampfd_is_trampoline(t[i]);
+	EXPECT_EQ(0, wrong);
+}
+
+TEST_F(each, allocated_and_freed_in_any_order)
+{
+	enum { NR = 5000, STEPS = 200000 };
+	void **t = calloc(NR, sizeof(*t));
+	unsigned long wrong = 0;
+	uint64_t random = 1;
+	unsigned int i, step;
+
+	for (step = 0; step < STEPS; step++) {
+		i = random_below(&random, NR);
+		if (t[i]) {
+			wrong += run(t[i]) != i;
+			trampfd_free(t[i]);
+			t[i] = NULL;
+		} else {
+			t[i] = alloc(NULL, i);
+			ASSERT_NE(NULL, t[i]);
+		}
+	}
+	for (i = 0; i < NR; i++)
+		wrong += t[i] && run(t[i]) != i;
+	EXPECT_EQ(0, wrong);
+}
+
+TEST_F(each, set_and_slot)
+{
+	void *t = alloc(NULL, 1);
+	char *foreign = (char *)&foreign;
+
+	ASSERT_NE(NULL, t);
+	EXPECT_EQ(0, trampfd_set(t, abi_return_data, (void *)2));
+	EXPECT_EQ(2, run(t));
+	trampfd_slot(t)->data = (void *)3;
+	EXPECT_EQ(3, run(t));
+	EXPECT_EQ(-1, trampfd_set(t, NULL, NULL));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(3, run(t));
+	EXPECT_EQ(NULL, trampfd_alloc(NULL, NULL, NULL));
+	errno = 0;
+	EXPECT_EQ(-1, trampfd_set(foreign, abi_return_data, NULL));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(NULL, trampfd_slot(foreign));
+}
+
+TEST_F(each, nothing_else_is_a_trampoline)
+{
+	char *t = alloc(NULL, 1);
+	int i;
+
+	ASSERT_NE(NULL, t);
+	EXPECT_EQ(1, trampfd_is_trampoline(t));
+	for (i = 1; i < 8; i++)
+		EXPECT_EQ(0, trampfd_is_trampoline(t + i));
+	EXPECT_EQ(0, trampfd_is_trampoline(trampfd_slot(t)));
+	EXPECT_EQ(0, trampfd_is_trampoline(NULL));
+	EXPECT_EQ(0, trampfd_is_trampoline(&t));
+	EXPECT_EQ(0, trampfd_is_trampoline(abi_return_data));
+	EXPECT_EQ(0, trampfd_is_trampoline((void *)-4096L));
+	EXPECT_EQ(0, trampfd_is_trampoline((void *)((uintptr_t)t ^ 1UL << (8 * sizeof(long) - 2))));
+}
+
+TEST_F(each, freed_trampoline_crashes)
+{
+	void *t = alloc(NULL, 1);
+
+	ASSERT_EQ(1, run(t));
+	trampfd_free(t);
+	EXPECT_EQ(SIGSEGV, signal_of(call, t));
+}
+
+static void free_it(void *t)
+{
+	/* No message in the midst of the test's output */
+	close(STDERR_FILENO);
+	trampfd_free(t);
+}
+
+TEST_F(each, wrong_free_aborts)
+{
+	char *t = alloc(NULL, 1);
+
+	trampfd_free(NULL);
+	EXPECT_EQ(SIGABRT, signal_of(free_it, &t));
+	EXPECT_EQ(SIGABRT, signal_of(free_it, t + 4));
+	EXPECT_EQ(0, signal_of(free_it, t));
+	trampfd_free(t);
+	EXPECT_EQ(SIGABRT, signal_of(free_it, t));
+}
+
+/* Kilobytes of this process's own memory and of the kernel's for it */
+struct cost {
+	long anonymous, tables, slab, mappings;
+};
+
+static struct cost cost_now(void)
+{
+	return (struct cost){
+		.anonymous = read_field("/proc/self/status", "RssAnon"),
+		.tables = read_field("/proc/self/status", "VmPTE"),
+		.slab = read_field("/proc/meminfo", "Slab"),
+		.mappings = mappings(""),
+	};
+}
+
+TEST_F_TIMEOUT(each, million_trampolines_cost_their_slots_and_little_more, LONG_TIME)
+{
+	long slot = abi_modes[0].slot_words * sizeof(long), total;
+	static void *t[MILLION]; /* touched before it is measured */
+	struct cost before, after, end;
+	unsigned long i, j, wrong = 0;
+	uint64_t random = 1;
+	void *swap;
+	int code;
+
+	memset(t, 1, sizeof(t));
+	trampfd_free(alloc(NULL, 1));
+	code = mappings("x");
+	before = cost_now();
+	for (i = 0; i < MILLION; i++) {
+		t[i] = alloc(NULL, i);
+		ASSERT_NE(NULL, t[i]) {
+			TH_LOG("trampoline %lu: %s", i, strerror(errno));
+		}
+	}
+	after = cost_now();
+	for (i = 0; i < MILLION; i++)
+		wrong += run(t[i]) != i;
+	EXPECT_EQ(0, wrong);
+
+	after.anonymous -= before.anonymous;
+	after.tables -= before.tables;
+	after.slab -= before.slab;
+	after.mappings -= before.mappings;
+	total = after.anonymous + after.tables + after.slab;
+	TH_LOG("each: %.2f bytes of memory, %.2f of page tables, %.2f of slab; VMAs in all: %ld",
+	       after.anonymous * 1024.0 / MILLION, after.tables * 1024.0 / MILLION,
+	       after.slab * 1024.0 / MILLION, after.mappings);
+	EXPECT_LE(total * 1024, (slot + 20) * MILLION);
+	EXPECT_LE(after.anonymous * 1024, (slot + 2) * MILLION);
+	if (variant->backend == TRAMPFD_BACKEND_KERNEL) {
+		/* Those of doubling size before, and the library's own memory */
+		EXPECT_LE(after.mappings, 2 * (MILLION / TRAMPFD_NR_MAX + 10) + 10);
+	}
+
+	/* Freed in random order, they do not stay. */
+	for (i = MILLION - 1; i; i--) {
+		j = random_below(&random, i + 1);
+		swap = t[i];
+		t[i] = t[j];
+		t[j] = swap;
+	}
+	for (i = 0; i < MILLION; i++)
+		trampfd_free(t[i]);
+	end = cost_now();
+	TH_LOG("all freed: %ld kB of memory and %ld VMAs are left, %d of them code",
+	       end.anonymous - before.anonymous, end.mappings - before.mappings,
+	       mappings("x") - code);
+	EXPECT_LE(mappings("x") - code, 2);
+	EXPECT_LE(end.mappings - before.mappings, 64);
+	EXPECT_LE(end.anonymous - before.anonymous, 4096);
+	EXPECT_EQ(5, run(alloc(NULL, 5)));
+}
+
+TEST_F(each, slots_are_used_again)
+{
+	void *first[100], *t;
+	int i, j, n;
+
+	for (i = 0; i < 100; i++)
+		first[i] = alloc(NULL, i);
+	n = mappings("");
+	for (j = 0; j < SOME; j++) {
+		for (i = 0; i < 100; i++)
+			trampfd_free(first[i]);
+		for (i = 0; i < 100; i++)
+			first[i] = alloc(NULL, i);
+	}
+	EXPECT_EQ(n, mappings(""));
+	t = alloc(NULL, 1);
+	trampfd_free(t);
+	EXPECT_EQ(t, alloc(NULL, 1));
+}
+
+TEST_F(each, pool_leaves_nothing_behind)
+{
+	struct trampfd_pool *pool;
+	int i, j, n = 0, fd = next_fd();
+
+	for (i = 0; i < 20; i++) {
+		pool = create(TRAMPFD_MODE_SLOT, 0);
+		ASSERT_NE(NULL, pool);
+		for (j = 0; j < 3000; j++)
+			ASSERT_NE(NULL, alloc(pool, j));
+		trampfd_pool_destroy(pool);
+		/* What the first leaves is the library's own. */
+		if (i == 1)
+			n = mappings("");
+	}
+	EXPECT_EQ(n, mappings(""));
+	EXPECT_EQ(fd, next_fd());
+}
+
+TEST_F(each, pool_of_nonsense_is_refused)
+{
+	struct trampfd_pool_attr attr = { .reserved = { 0, 0, 0, 0, 1 } };
+
+	EXPECT_EQ(NULL, trampfd_pool_create(&attr));
+	EXPECT_EQ(EINVAL, errno);
+	attr = (struct trampfd_pool_attr){ .mode = 99 };
+	EXPECT_EQ(NULL, trampfd_pool_create(&attr));
+	EXPECT_EQ(EINVAL, errno);
+	attr = (struct trampfd_pool_attr){ .backend = 3 };
+	EXPECT_EQ(NULL, trampfd_pool_create(&attr));
+	EXPECT_EQ(EINVAL, errno);
+	errno = 0;
+	EXPECT_EQ(NULL, create(0, TRAMPFD_REG(abi_stack_pointer)));
+	EXPECT_EQ(variant->backend == TRAMPFD_BACKEND_KERNEL ? EINVAL : EOPNOTSUPP, errno);
+	EXPECT_EQ(-1, trampfd_set_backend(3));
+	EXPECT_EQ(EINVAL, errno);
+}
+
+TEST_F(each, works_where_no_executable_memory_can_be_made)
+{
+	unsigned long i, wrong = 0;
+
+	if (prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0))
+		SKIP(return, "no PR_SET_MDWE: %s", strerror(errno));
+	ASSERT_EQ(MAP_FAILED, mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	for (i = 0; i < SOME; i++)
+		wrong += run(alloc(NULL, i)) != i;
+	EXPECT_EQ(0, wrong);
+}
+
+TEST_F(each, malloc_is_not_used)
+{
+	struct trampfd_pool *pool;
+	struct mallinfo2 before;
+	int i;
+
+	free(malloc(1));
+	before = mallinfo2();
+	pool = create(TRAMPFD_MODE_SLOT, 0);
+	for (i = 0; i < SOME; i++)
+		alloc(pool, i);
+	trampfd_pool_destroy(pool);
+	for (i = 0; i < SOME; i++)
+		alloc(NULL, i);
+	EXPECT_EQ(before.uordblks, mallinfo2().uordblks);
+}
+
+/* Threads that pass trampolines to each other */
+#define PLACES		512
+
+struct work {
+	void *places[PLACES];
+	struct trampfd_pool *pool;
+	unsigned int steps;
+	unsigned long wrong;
+	bool stop;
+};
+
+static void *work(void *arg)
+{
+	static uint64_t seed;
+	uint64_t random = __atomic_fetch_add(&seed, 1, __ATOMIC_RELAXED) << 32;
+	struct work *w = arg;
+	unsigned int step, i;
+	void *t;
+
+	for (step = 0; step < w->steps && !__atomic_load_n(&w->stop, __ATOMIC_RELAXED); step++) {
+		i = random_below(&random, PLACES);
+		t = step & 1 ? NULL : alloc(w->pool, i);
+		t = __atomic_exchange_n(&w->places[i], t, __ATOMIC_ACQ_REL);
+		if (!t)
+			continue;
+		if (run(t) != i || !trampfd_is_trampoline(t))
+			__atomic_add_fetch(&w->wrong, 1, __ATOMIC_RELAXED);
+		trampfd_free(t);
+	}
+	return NULL;
+}
+
+#ifndef STEPS
+#define STEPS	30000
+#endif
+
+TEST_F_TIMEOUT(each, threads_use_the_same_pool, LONG_TIME)
+{
+	struct work w = { .steps = STEPS };
+	pthread_t threads[8];
+	int i;
+
+	for (i = 0; i < 8; i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, work, &w));
+	for (i = 0; i < 8; i++)
+		pthread_join(threads[i], NULL);
+	EXPECT_EQ(0, w.wrong);
+}
+
+static int use_after_fork(void *arg)
+{
+	struct work *w = arg;
+	struct trampfd_pool *pool;
+	unsigned long i, wrong = 0;
+	void *t[200];
+
+	alarm(60); /* if a lock was left held */
+	for (i = 0; i < 200; i++) {
+		t[i] = alloc(w->pool, i);
+		wrong += run(t[i]) != i;
+	}
+	for (i = 0; i < 200; i++)
+		trampfd_free(t[i]);
+	pool = create(TRAMPFD_MODE_SLOT, 0);
+	wrong += !pool || !alloc(pool, 1);
+	return !!wrong;
+}
+
+TEST_F_TIMEOUT(each, fork_while_threads_allocate, LONG_TIME)
+{
+	struct work w = { .steps = -1 };
+	pthread_t threads[4];
+	int i, bad = 0;
+
+	for (i = 0; i < 4; i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, work, &w));
+	for (i = 0; i < 60; i++)
+		bad += in_child(use_after_fork, &w) != 0;
+	__atomic_store_n(&w.stop, true, __ATOMIC_RELAXED);
+	for (i = 0; i < 4; i++)
+		pthread_join(threads[i], NULL);
+	EXPECT_EQ(0, bad);
+	EXPECT_EQ(0, w.wrong);
+}
+
+static int change_slot(void *t)
+{
+	trampfd_set(t, abi_return_data, (void *)2);
+	return run(t);
+}
+
+TEST_F(each, fork_gives_the_child_slots_of_its_own)
+{
+	void *t = alloc(NULL, 1);
+
+	EXPECT_EQ(2, in_child(change_slot, t));
+	EXPECT_EQ(1, run(t));
+}
+
+static void *use_and_end(void *arg)
+{
+	void *t[50];
+	int i;
+
+	(void)arg;
+	for (i = 0; i < 50; i++)
+		t[i] = alloc(NULL, i);
+	for (i = 0; i < 50; i++)
+		trampfd_free(t[i]);
+	return NULL;
+}
+
+TEST_F_TIMEOUT(each, thread_that_ends_keeps_nothing, LONG_TIME)
+{
+	pthread_t threads[4];
+	int i, j, n = 0;
+
+	for (i = 0; i < 200; i++) {
+		for (j = 0; j < 4; j++)
+			ASSERT_EQ(0, pthread_create(&threads[j], NULL, use_and_end, NULL));
+		for (j = 0; j < 4; j++)
+			pthread_join(threads[j], NULL);
+		/* By then the C library has its cache of stacks. */
+		if (i == 20)
+			n = mappings("x");
+	}
+	EXPECT_EQ(n, mappings("x"));
+}
+
+/* A handler that interrupts the library anywhere */
+static void *signalled;
+static unsigned long handled, handled_wrong;
+
+static void handler(int sig)
+{
+	unsigned long data = __atomic_add_fetch(&handled, 1, __ATOMIC_RELAXED);
+
+	(void)sig;
+	trampfd_set(signalled, abi_return_data, (void *)data);
+	if (run(signalled) == data && trampfd_is_trampoline(signalled) &&
+	    trampfd_slot(signalled)->data == (void *)data)
+		return;
+	__atomic_add_fetch(&handled_wrong, 1, __ATOMIC_RELAXED);
+}
+
+TEST_F_TIMEOUT(each, signal_handlers_call_trampolines, LONG_TIME)
+{
+	struct itimerval often = { { 0, 1000 }, { 0, 1000 } };
+	struct work w = { .steps = 1000 };
+
+	signalled = alloc(NULL, 1);
+	signal(SIGALRM, handler);
+	ASSERT_EQ(0, setitimer(ITIMER_REAL, &often, NULL));
+	while (__atomic_load_n(&handled, __ATOMIC_RELAXED) < 200)
+		work(&w);
+	EXPECT_EQ(0, __atomic_load_n(&handled_wrong, __ATOMIC_RELAXED));
+	EXPECT_EQ(0, w.wrong);
+}
+
+/* Allocate until it fails; how many, with what is to be freed in @t */
+static int exhaust(void **t, int max)
+{
+	int n;
+
+	for (n = 0; n < max; n++) {
+		t[n] = alloc(NULL, n);
+		if (!t[n])
+			break;
+	}
+	return n;
+}
+
+TEST_F(each, without_descriptors_it_fails_and_recovers)
+{
+	struct rlimit none = { 0, 0 }, was;
+	static void *t[SOME];
+	unsigned long i, wrong = 0;
+	int n, maps;
+
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &was));
+	none.rlim_max = was.rlim_max;
+	ASSERT_NE(NULL, alloc(NULL, 1));
+	maps = mappings("");
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &none));
+	n = exhaust(t, SOME);
+	EXPECT_EQ(EMFILE, errno);
+	ASSERT_LT(n, SOME);
+	EXPECT_EQ(NULL, alloc(NULL, 1));
+	EXPECT_EQ(NULL, create(0, 0));
+	EXPECT_EQ(EMFILE, errno);
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &was));
+	EXPECT_EQ(maps, mappings(""));
+	for (i = 0; i < (unsigned long)n; i++)
+		wrong += run(t[i]) != i;
+	EXPECT_EQ(0, wrong);
+	ASSERT_NE(NULL, alloc(NULL, 1));
+}
+
+TEST_F(each, without_address_space_it_fails_and_recovers)
+{
+	struct rlimit limit, was;
+	static void *t[MILLION];
+	unsigned long i, wrong = 0;
+	int n;
+
+	ASSERT_EQ(0, getrlimit(RLIMIT_AS, &was));
+	ASSERT_NE(NULL, alloc(NULL, 1));
+	limit = was;
+	limit.rlim_cur = read_field("/proc/self/status", "VmSize") * 1024 + 0x100000;
+	ASSERT_EQ(0, setrlimit(RLIMIT_AS, &limit));
+	n = exhaust(t, MILLION);
+	EXPECT_EQ(ENOMEM, errno);
+	ASSERT_LT(n, MILLION);
+	EXPECT_EQ(NULL, alloc(NULL, 1));
+	ASSERT_EQ(0, setrlimit(RLIMIT_AS, &was));
+	for (i = 0; i < (unsigned long)n; i++)
+		wrong += run(t[i]) != i;
+	EXPECT_EQ(0, wrong);
+	EXPECT_NE(NULL, alloc(NULL, 1));
+	for (i = 0; i < (unsigned long)n; i++)
+		trampfd_free(t[i]);
+}
+
+TEST_F_TIMEOUT(each, nested_functions_of_gcc, LONG_TIME)
+{
+	void *inner[3000], *outer, *other;
+	unsigned long wrong = 0, i;
+
+	/* A function whose nested function calls another with a nested function */
+	__gcc_nested_func_ptr_created((void *)1, abi_return_data, &outer);
+	for (i = 0; i < 3000; i++)
+		__gcc_nested_func_ptr_created((void *)i, abi_return_data, &inner[i]);
+	for (i = 0; i < 3000; i++)
+		wrong += trampfd_slot(inner[i])->data != (void *)i;
+#ifndef __aarch64__	/* where the chain is in another register than DATA's default */
+	for (i = 0; i < 3000; i++)
+		wrong += run(inner[i]) != i;
+#endif
+	EXPECT_EQ(0, wrong);
+	for (i = 0; i < 3000; i++)
+		__gcc_nested_func_ptr_deleted();
+	EXPECT_EQ((void *)abi_return_data, trampfd_slot(outer)->code);
+	EXPECT_EQ(NULL, trampfd_slot(inner[0])->code);
+	__gcc_nested_func_ptr_created((void *)7, abi_probe_target, &other);
+	memset(&abi_probe_out, 0, sizeof(abi_probe_out));
+	abi_probe_entry = (unsigned long)other;
+	abi_probe_drop = 0;
+	abi_probe();
+#ifdef __aarch64__
+	EXPECT_EQ(7, abi_probe_out.regs[18]);
+#else
+	EXPECT_EQ(7, abi_probe_out.regs[abi_modes[0].data_reg - TRAMPFD_REG(0)]);
+#endif
+	__gcc_nested_func_ptr_deleted();
+	EXPECT_EQ(NULL, trampfd_slot(other)->code);
+	__gcc_nested_func_ptr_deleted();
+	EXPECT_EQ(NULL, trampfd_slot(outer)->code);
+	EXPECT_EQ(SIGABRT, signal_of((void (*)(void *))__gcc_nested_func_ptr_deleted, NULL));
+}
+
+static void *leave_nested(void *arg)
+{
+	int i;
+
+	for (i = 0; i < 3000; i++)
+		__gcc_nested_func_ptr_created(NULL, abi_return_data, arg);
+	return NULL;
+}
+
+TEST_F_TIMEOUT(each, nested_functions_end_with_their_thread, LONG_TIME)
+{
+	pthread_t thread;
+	void *last;
+	int i, n = 0;
+
+	for (i = 0; i < 30; i++) {
+		ASSERT_EQ(0, pthread_create(&thread, NULL, leave_nested, &last));
+		pthread_join(thread, NULL);
+		if (i == 5)
+			n = mappings("");
+	}
+	EXPECT_EQ(n, mappings(""));
+}
+
+/* Which backend is taken when none is asked for */
+FIXTURE(refusal) {
+	int unused;
+};
+
+FIXTURE_VARIANT(refusal) {
+	int error;
+};
+
+FIXTURE_VARIANT_ADD(refusal, EPERM) { EPERM };
+FIXTURE_VARIANT_ADD(refusal, EACCES) { EACCES };
+FIXTURE_VARIANT_ADD(refusal, EOPNOTSUPP) { EOPNOTSUPP };
+
+FIXTURE_SETUP(refusal)
+{
+}
+
+FIXTURE_TEARDOWN(refusal)
+{
+}
+
+TEST_F(refusal, library_takes_the_place_of_the_kernel)
+{
+	struct trampfd_pool_attr attr = { .backend = TRAMPFD_BACKEND_KERNEL };
+	unsigned long i, wrong = 0, before = 0;
+	const struct abi_reg *other = abi_regs;
+	static void *t[SOME];
+
+	/* A sandbox that is entered later */
+	if (kernel_has_trampolines()) {
+		EXPECT_EQ(TRAMPFD_BACKEND_KERNEL, trampfd_pool_backend(NULL));
+		for (; before < 100; before++)
+			t[before] = alloc(NULL, before);
+	}
+	ASSERT_EQ(0, forbid(variant->error));
+	for (i = before; i < SOME; i++) {
+		t[i] = alloc(NULL, i);
+		ASSERT_NE(NULL, t[i]);
+	}
+	for (i = 0; i < SOME; i++)
+		wrong += run(t[i]) != i;
+	EXPECT_EQ(0, wrong);
+	EXPECT_EQ(TRAMPFD_BACKEND_LIBRARY, trampfd_pool_backend(NULL));
+	EXPECT_EQ(NULL, trampfd_pool_create(&attr));
+	EXPECT_EQ(variant->error, errno);
+	/* A register that the library does not have */
+	while (is_listed(library_has(), "DATA", other->name))
+		other++;
+	EXPECT_EQ(NULL, create(TRAMPFD_MODE_DATA, TRAMPFD_REG(other->dwarf)));
+	EXPECT_EQ(EOPNOTSUPP, errno);
+	EXPECT_EQ(0, mappings("wx"));
+	for (i = 0; i < SOME; i++)
+		trampfd_free(t[i]);
+}
+
+TEST(exhaustion_is_no_reason_for_the_library)
+{
+	struct rlimit none = {}, was;
+
+	if (!kernel_has_trampolines())
+		SKIP(return, "the kernel has no trampolines");
+	ASSERT_EQ(0, getrlimit(RLIMIT_NOFILE, &was));
+	none.rlim_max = was.rlim_max;
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &none));
+	EXPECT_EQ(NULL, alloc(NULL, 1));
+	EXPECT_EQ(EMFILE, errno);
+	ASSERT_EQ(0, setrlimit(RLIMIT_NOFILE, &was));
+	EXPECT_EQ(TRAMPFD_BACKEND_KERNEL, trampfd_pool_backend(NULL));
+}
+
+TEST(environment_chooses_the_backend)
+{
+	ASSERT_EQ(0, setenv("TRAMPFD_BACKEND", "library", 1));
+	EXPECT_EQ(TRAMPFD_BACKEND_LIBRARY, trampfd_pool_backend(NULL));
+}
+
+TEST(environment_with_an_unknown_word_chooses_nothing)
+{
+	int automatic = kernel_has_trampolines() ? TRAMPFD_BACKEND_KERNEL : TRAMPFD_BACKEND_LIBRARY;
+
+	ASSERT_EQ(0, setenv("TRAMPFD_BACKEND", "nonsense", 1));
+	EXPECT_EQ(automatic, trampfd_pool_backend(NULL));
+}
+
+/* Says of a program that was executed whether it may choose by the environment. */
+#define SAY_BACKEND	"--say-backend"
+
+static int run_copy(void *path)
+{
+	if (setenv("TRAMPFD_BACKEND", "kernel", 1) || setgid(65534) || setuid(65534))
+		return 100;
+	execl(path, path, SAY_BACKEND, NULL);
+	return 101;
+}
+
+/* "kernel" is an error that can be told on a kernel without and with trampfd. */
+TEST(environment_is_ignored_with_more_privileges)
+{
+	const char *path = "/tmp/trampfd-setuid";
+	char buffer[65536];
+	ssize_t n;
+	int in, out;
+
+	if (getuid() || getauxval(AT_BASE))
+		SKIP(return, "needs root and a static program");
+	in = open("/proc/self/exe", O_RDONLY);
+	out = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0700);
+	ASSERT_LE(0, in);
+	ASSERT_LE(0, out);
+	while ((n = read(in, buffer, sizeof(buffer))) > 0)
+		ASSERT_EQ(n, write(out, buffer, n));
+	close(out);
+	ASSERT_EQ(0, chmod(path, 0755));
+	EXPECT_EQ(TRAMPFD_BACKEND_KERNEL, in_child(run_copy, (void *)path));
+	ASSERT_EQ(0, chmod(path, 04755));
+	EXPECT_EQ(TRAMPFD_BACKEND_AUTO, in_child(run_copy, (void *)path));
+	unlink(path);
+}
+
+/* Where there is no file of the library's, nor /proc */
+static int chroot_to_nothing(void)
+{
+	return chroot("/proc/self/fdinfo") || chdir("/") ? -1 : 0;
+}
+
+static unsigned int library_until(int error)
+{
+	unsigned long i;
+	void *t;
+
+	for (i = 0; i < SOME; i++) {
+		t = alloc(NULL, i);
+		if (!t)
+			break;
+		if (run(t) != i)
+			return 0;
+	}
+	return errno == error ? i : 0;
+}
+
+TEST(first_trampolines_of_the_library_need_no_file)
+{
+	unsigned int nr;
+
+	if (getuid())
+		SKIP(return, "needs root");
+	ASSERT_EQ(0, trampfd_set_backend(TRAMPFD_BACKEND_LIBRARY));
+	ASSERT_EQ(0, chroot_to_nothing());
+	nr = library_until(ENOENT);
+	EXPECT_GE(nr, 256);
+	EXPECT_LT(nr, SOME);
+	/* And so do those of another kind. */
+	EXPECT_NE(NULL, create(TRAMPFD_MODE_SLOT, 0));
+	EXPECT_EQ(NULL, create(TRAMPFD_MODE_SLOT, 0));
+	EXPECT_EQ(ENOENT, errno);
+}
+
+TEST(without_kernel_and_file_the_kernels_error_is_told)
+{
+	if (getuid())
+		SKIP(return, "needs root");
+	ASSERT_EQ(0, forbid(EPERM));
+	ASSERT_EQ(0, chroot_to_nothing());
+	EXPECT_GE(library_until(EPERM), 256);
+}
+
+TEST(file_that_is_another_now_is_not_mapped)
+{
+	const char *name = (const char *)getauxval(AT_EXECFN);
+	char directory[] = "/tmp/trampfd-XXXXXX";
+	int fd, tmp = open("/tmp", O_PATH | O_DIRECTORY);
+
+	if (getuid() || getauxval(AT_BASE) || strrchr(name, '/') > name + 1)
+		SKIP(return, "needs root and a static program, run as /PROGRAM or ./PROGRAM");
+	ASSERT_EQ(0, trampfd_set_backend(TRAMPFD_BACKEND_LIBRARY));
+	ASSERT_NE(NULL, mkdtemp(directory));
+	ASSERT_EQ(0, chroot(directory));
+	ASSERT_EQ(0, chdir("/"));
+	fd = open(name, O_WRONLY | O_CREAT | O_TRUNC, 0755);
+	ASSERT_LE(0, fd);
+	ASSERT_EQ(0, ftruncate(fd, 0x1000000));
+	EXPECT_GE(library_until(ESTALE), 256);
+	unlink(name);
+	unlinkat(tmp, strrchr(directory, '/') + 1, AT_REMOVEDIR);
+}
+
+/* For who counts instructions: as many pairs of alloc and free */
+#define PAIRS		"--pairs"
+
+static void pairs(long nr)
+{
+	while (nr--)
+		trampfd_free(trampfd_alloc(NULL, abi_return_data, NULL));
+}
+
+int main(int argc, char *argv[])
+{
+	if (argc == 3 && !strcmp(argv[1], PAIRS)) {
+		pairs(atol(argv[2]));
+		return 0;
+	}
+	if (argc == 2 && !strcmp(argv[1], SAY_BACKEND)) {
+		struct trampfd_pool *pool;
+
+		/* As if there were no kernel: the kernel's word is an error, or not. */
+		if (forbid(EPERM))
+			return 102;
+		pool = trampfd_pool_create(NULL);
+		return pool ? TRAMPFD_BACKEND_AUTO : TRAMPFD_BACKEND_KERNEL;
+	}
+	return test_harness_run(argc, argv);
+}

@@ -10,6 +10,7 @@
  * is compared with the text.  Like all code that a process maps from a file, it
  * can be changed afterwards by who may write to the file.
  */
+#include <asm/unistd.h>
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -49,14 +50,27 @@ static int find_variant(const struct trampfd_pool_attr *attr)
 	return -1;
 }
 
-/* Memory for the tables of all variants, as pages may be larger than theirs */
+#ifdef __NR_mmap2	/* __NR_mmap is another call, then. */
+#define NR_MMAP		__NR_mmap2
+#else
+#define NR_MMAP		__NR_mmap
+#endif
+
+/*
+ * Memory for the tables of all variants, as pages may be larger than theirs.
+ * Not with mmap(): a program under ThreadSanitizer gets one that cannot do this,
+ * as no account is kept of text.
+ */
 static int map_tables(void)
 {
 	size_t size = trampfd_text_end - trampfd_text_tables;
 
+#ifdef __SANITIZE_THREAD__	/* of the library: it would write to that account */
+	return -1;
+#endif
 	if (!tables_mapped)
-		tables_mapped = mmap(trampfd_text_tables, size, PROT_READ | PROT_WRITE,
-				     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
+		tables_mapped = syscall(NR_MMAP, trampfd_text_tables, size, PROT_READ | PROT_WRITE,
+					MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != -1;
 	return tables_mapped ? 0 : -1;
 }
 

@@ -96,6 +96,19 @@ run_selftests() { # KERNEL ABI
 	done
 }
 
+# Both backends where the kernel has trampolines, else what is chosen by itself
+library_tests() { # KERNEL
+	local abi dir TIMEOUT=900
+	export TIMEOUT
+	arch_facts "$1"
+	for abi in $abis; do
+		case $abi in *_be) continue ;; esac # no C library
+		dir=$WORK/library/$abi
+		guest_tap "library, $abi on $1" '' "$1" "$dir/library_test"
+		FILES=$(xargs <"$dir/shared.files") guest_tap "shared library, $abi on $1" '' "$1" "$dir/shared"
+	done
+}
+
 # Everything that is run in a kernel, but what is about the harness
 test_kernel() { # KERNEL
 	local abi
@@ -105,6 +118,7 @@ test_kernel() { # KERNEL
 		step "trampolines as the assembler makes them, $abi on $1" "$ROOT/harness/sequences.sh" "$1" "$abi"
 		run_selftests "$1" "$abi"
 	done
+	library_tests "$1"
 }
 
 # For the guest: all tests, and whether the kernel lost memory over them, which
@@ -218,6 +232,7 @@ step "errors, the same in header, document and man page" lint_errors
 for abi in $all_abis; do
 	step "uapi header alone, $abi" header_stands_alone "$abi"
 	step "selftests for $abi" "$ROOT/harness/selftests.sh" "$abi"
+	case $abi in *_be) ;; *) step "library for $abi" "$ROOT/harness/library.sh" "$abi" ;; esac
 done
 for arch; do
 	step "kernel $arch" "$ROOT/harness/kernel.sh" "$arch"
@@ -245,6 +260,10 @@ for arch; do
 	done
 done
 case " $* " in *" x86_64 "*)
+	for promise in exports_are_those_of_the_version_script installed_library_is_complete suite_passes_on_the_host \
+		fast_path_is_short sanitizers_find_nothing example_runs; do
+		step "library: ${promise//_/ }" "$ROOT/harness/library.sh" $promise
+	done
 	step "guest: i386 program runs on x86_64" "$ROOT/harness/test-harness.sh" i386_program_runs_on_x86_64
 	step "program of the README" documented_program_runs README.md x86_64 x86_64
 	step "program of the man page" documented_program_runs man/man2/trampfd_create.2 x86_64 x86_64
@@ -270,6 +289,7 @@ if [ -n "$all" ]; then
 		for abi in $abis; do
 			step "kernel without trampfd answers ENOSYS, $abi on $arch" answers_enosys "$arch" "$abi"
 		done
+		library_tests "$arch-without-trampfd"
 	done
 	case " $* " in *" x86_64 "*) step "fuzzer, 20 s" "$ROOT/harness/fuzz.sh" 20 ;; esac
 fi

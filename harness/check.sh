@@ -102,7 +102,7 @@ library_tests() { # KERNEL
 	export TIMEOUT
 	arch_facts "$1"
 	for abi in $abis; do
-		case $abi in *_be) continue ;; esac # no C library
+		case $abi in *_be | riscv64) continue ;; esac # no C library; no sequences of its own yet
 		dir=$WORK/library/$abi
 		guest_tap "library, $abi on $1" '' "$1" "$dir/library_test"
 		FILES=$(xargs <"$dir/shared.files") guest_tap "shared library, $abi on $1" '' "$1" "$dir/shared"
@@ -232,7 +232,7 @@ step "errors, the same in header, document and man page" lint_errors
 for abi in $all_abis; do
 	step "uapi header alone, $abi" header_stands_alone "$abi"
 	step "selftests for $abi" "$ROOT/harness/selftests.sh" "$abi"
-	case $abi in *_be) ;; *) step "library for $abi" "$ROOT/harness/library.sh" "$abi" ;; esac
+	case $abi in *_be | riscv64) ;; *) step "library for $abi" "$ROOT/harness/library.sh" "$abi" ;; esac
 done
 for arch; do
 	step "kernel $arch" "$ROOT/harness/kernel.sh" "$arch"

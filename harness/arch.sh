@@ -12,13 +12,13 @@ ARCHES="x86_64 i386 arm64 arm riscv64"
 # to test beside it; guest: the QEMU command, and cpus: which of its processors to
 # test on, the first if CPU does not say; borrowed: files of ours of another
 # architecture that it builds too; debarch: whose busybox, none where Debian has no
-# C library; objects: about how many a build from nothing compiles; checkers:
+# C library; rarer: variants that check-all alone tests; objects: about how many a build from nothing compiles; checkers:
 # kernels with the kernel's own checkers, which find what a test alone does not see;
 # memory: of a guest.
 arch_facts() { # KERNEL
 	base=${1%%-*} variant=
 	[ "$base" = "$1" ] || variant=${1#*-}
-	borrowed='' checkers='' memory=512M make_arch=$base
+	borrowed='' rarer='' checkers='' memory=512M make_arch=$base
 	case $base in
 	x86_64 | i386)
 		srcarch=x86
@@ -55,8 +55,8 @@ arch_facts() { # KERNEL
 	case $base in
 	x86_64) cross=x86_64-linux-gnu- debarch=amd64 objects=770 abis="x86_64 i386" variants='' checkers="debug kcsan" ;;
 	i386) cross=i686-linux-gnu- debarch=i386 objects=730 abis="i386" variants= ;;
-	arm64) cross=aarch64-linux-gnu- debarch=arm64 objects=670 abis="arm64 arm" variants="16k 64k be" checkers="debug kcsan" ;;
-	arm) cross=arm-linux-gnueabihf- debarch=armhf objects=690 abis="arm" variants=be ;;
+	arm64) cross=aarch64-linux-gnu- debarch=arm64 objects=670 abis="arm64 arm" variants="64k be" rarer=16k checkers="debug kcsan" ;;
+	arm) cross=arm-linux-gnueabihf- debarch=armhf objects=690 abis="arm" variants='' rarer=be ;;
 	riscv64) cross=riscv64-linux-gnu- debarch=riscv64 objects=800 abis="riscv64" variants= ;;
 	esac
 	case $1 in

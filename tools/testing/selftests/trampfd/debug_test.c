@@ -351,7 +351,10 @@ TEST(backtrace_of_the_target_leads_to_the_caller)
 	instance_close(&in);
 }
 
-/* A trampoline without its table is interrupted at its first load. */
+/*
+ * A trampoline without its table is interrupted at its first load.  What the
+ * unwinders of other ABIs make of that differs.
+ */
 static const struct instance *faulting;
 
 static void traced_fault(int signal)
@@ -375,6 +378,8 @@ TEST(backtrace_of_an_interrupted_trampoline_ends_there)
 {
 	struct instance in = { .args = { .nr = 1 } };
 
+	if (abi_native != TRAMPFD_ABI_X86_64 && abi_native != TRAMPFD_ABI_I386)
+		SKIP(return, "depends on the unwinder of the ABI");
 	ASSERT_EQ(0, instance_open(&in));
 	EXPECT_EQ(0, in_child(fault_in_trampoline, &in));
 	instance_close(&in);

@@ -1,0 +1,128 @@
+#!/bin/bash
+# Builds Debian's libffi for an ABI in $WORK/libffi/<abi>-<flavour>, as Debian
+# builds it but for what the flavour says:
+#   build.sh ABI FLAVOUR
+# debian    as it is
+# static    with libffi's own trampolines that are not written at run time
+# trampfd   with the patches of this directory, over libtrampfd, which becomes a
+#           part of libffi.so
+# The tests of tests/ are added to the test suite of each. Prints the directory.
+# shellcheck source=harness/env.sh
+. "$(dirname "$0")/../env.sh"
+# shellcheck source=harness/arch.sh
+. "$ROOT/harness/arch.sh"
+
+here=$ROOT/harness/libffi
+version=3.4.4-1 # what the patches are for
+apt=$CACHE/libffi/apt
+abi=$1 flavour=$2
+out=$WORK/libffi/$abi-$flavour
+log=$LOG/libffi-$abi-$flavour.log
+
+# Sets status. Not for conditions, in which the first failure would not end COMMAND.
+logged() { # LOG COMMAND...
+	local log=$1
+	shift
+	set +e
+	(set -e; "$@") >"$log" 2>&1 </dev/null
+	status=$?
+	set -e
+}
+
+# With lists of its own, made from the system's: sources need not be among these.
+private_apt() {
+	apt-get -o APT::Sandbox::User= -o Acquire::Retries=3 -o Dir::State="$apt" -o Dir::State::status="$apt/status" \
+		-o Dir::Cache="$apt" -o Dir::Etc::sourcelist="$apt/sources.list" -o Dir::Etc::sourceparts="$apt/sources.list.d" \
+		-o APT::Update::Post-Invoke::= -o APT::Update::Post-Invoke-Success::= "$@"
+}
+
+fetch() {
+	local file
+	rm -rf "$apt"
+	mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$apt/sources.list.d"
+	: >"$apt/status"
+	for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
+		case $file in
+		*.list) [ ! -f "$file" ] || sed -n 's/^deb /deb-src /p' "$file" ;;
+		*.sources) sed 's/^Types:.*/Types: deb-src/' "$file" >"$apt/sources.list.d/${file##*/}" ;;
+		esac
+	done >"$apt/sources.list"
+	cd "$apt"
+	private_apt update || : # one list that fails matters only if it is the one with libffi
+	private_apt source --only-source "libffi=$version"
+}
+
+source_package() {
+	local log=$LOG/libffi-source.log status
+	mkdir -p "$CACHE/libffi"
+	exec 7>"$CACHE/libffi/source.lock"
+	flock 7
+	[ ! -d "$CACHE/libffi/$version" ] || return 0
+	say "fetching the source of libffi $version ..."
+	logged "$log" fetch
+	[ "$status" = 0 ] ||
+		die "apt-get could not fetch the source of libffi $version; is there a network? $(grep -m1 '^E:' "$log") (log: $log)"
+	mv "$apt/libffi-${version%-*}" "$CACHE/libffi/$version"
+	rm -rf "$apt"
+}
+
+patched_source() {
+	local patch
+	cp -R "$CACHE/libffi/$version" "$out/source"
+	cd "$out/source"
+	if [ "$flavour" = trampfd ]; then
+		for patch in "$here"/*.patch; do patch -p1 --fuzz=0 <"$patch"; done
+	fi
+	cp "$here"/tests/*.c testsuite/libffi.closures/
+	autoreconf -fi
+}
+
+# As debian/rules does
+flags() { DEB_BUILD_MAINT_OPTIONS='' dpkg-architecture -a"$debarch" -f -c dpkg-buildflags --get "$1"; }
+
+configure() {
+	local cflags trampolines=--disable-exec-static-tramp
+	cflags="$(flags CFLAGS) -ffile-prefix-map=$out=."
+	[ "$flavour" != static ] || trampolines=--enable-exec-static-tramp
+	[ "$flavour" != trampfd ] || trampolines+=" --with-trampfd"
+	mkdir "$out/build"
+	cd "$out/build"
+	# shellcheck disable=SC2086 # words
+	../source/configure --host="${cross%-}" --build="$(dpkg-architecture -q DEB_BUILD_GNU_TYPE)" --prefix=/usr \
+		--enable-pax_emutramp $trampolines --without-gcc-arch --disable-docs --disable-multi-os-directory \
+		CC="$abi_cc" CXX="${abi_cc/gcc/g++}" CPPFLAGS="$(flags CPPFLAGS)" CFLAGS="$cflags" CXXFLAGS="$(flags CXXFLAGS)" \
+		CCASFLAGS="$cflags -Wa,--gdwarf-5" LDFLAGS="-Wl,-z,defs $(flags LDFLAGS)" \
+		TRAMPFD_CFLAGS="-I$TREE/tools/lib/trampfd -isystem $include" TRAMPFD_LIBS="$out/libtrampfd/libtrampfd.a"
+}
+
+libtrampfd() {
+	mkdir "$out/libtrampfd"
+	make -C "$TREE/tools/lib/trampfd" OUTPUT="$out/libtrampfd" CC="$abi_cc" KHDR_INCLUDES="-isystem $include" \
+		"$out/libtrampfd/libtrampfd.a"
+}
+
+build() {
+	[ "$flavour" != trampfd ] || libtrampfd
+	patched_source
+	configure
+	make -j"$(nproc)" MAKEINFO=true
+}
+
+case $flavour in debian | static | trampfd) ;; *) die "no such flavour: '$flavour' (there are: debian static trampfd)" ;; esac
+abi_facts "$abi"
+arch_facts "$abi" # the kernel of the same name, which has its Debian architecture
+open_work
+mkdir -p "$WORK/libffi"
+lock "$out"
+include=$("$ROOT/harness/headers.sh" "$abi")
+key=$({ echo "$version" && cd "$ROOT" && find harness/libffi/*.patch harness/libffi/build.sh harness/libffi/tests -type f -print0 |
+	sort -z | xargs -0 cat && find "$TREE/tools/lib/trampfd" -maxdepth 1 -type f -name '*.[chS]' -print0 | sort -z | xargs -0 cat; } | sha256sum)
+if [ "$(cat "$out/.key" 2>/dev/null)" != "$key" ]; then
+	source_package
+	rm -rf "$out" && mkdir "$out"
+	say "building libffi for $abi, $flavour ..."
+	logged "$log" build
+	[ "$status" = 0 ] || die "libffi does not build for $abi, $flavour: $(grep -m3 -iE 'error|FAILED|\*\*\*' "$log") (log: $log)"
+	echo "$key" >"$out/.key"
+fi
+echo "$out"

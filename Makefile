@@ -4,7 +4,7 @@
 ARCH ?= x86_64
 SHELL := /bin/bash
 .NOTPARALLEL:
-.PHONY: help run vm kernel selftests headers check check-all lsm stress fuzz figures coverage docs series check-series tree packages clean
+.PHONY: help run vm kernel selftests headers check check-all check-libffi lsm stress fuzz figures coverage docs series check-series tree packages clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -33,6 +33,10 @@ check: ## check everything, or only ARCH=
 
 check-all: ## check, and kernels without trampfd, with the checkers of the kernel; fuzz
 	@harness/check.sh --all $(check_archs)
+
+check-libffi: kernel ## run the test suite of libffi over libtrampfd, beside Debian's
+	@harness/packages.sh packages-libffi.txt
+	@harness/libffi/check.sh $(ARCH)
 
 lsm: tree ## try trampfd under each security module, enforcing
 	@harness/lsm.sh

@@ -1,0 +1,31 @@
+#!/bin/sh
+#   guest.sh [BACKEND]    of libtrampfd
+# In the guest: runs each program of /programs.tar, in the sandbox if it is there,
+# and has on its output a tar file of their exit statuses, of what they wrote and
+# of what maps.c saw.
+set -eu
+
+[ -z "${1:-}" ] || export TRAMPFD_BACKEND="$1"
+mkdir /programs /tmp/results
+mount -t tmpfs programs /programs
+tar -xf /programs.tar -C /programs
+interpreter=$(cat /programs/interpreter)
+mkdir -p "${interpreter%/*}"
+ln -s "/programs/lib/${interpreter##*/}" "$interpreter"
+sandbox=
+if [ -e /programs/sandbox ]; then
+	sandbox=./sandbox
+	mount -o remount,ro /programs
+	for dir in /tmp /dev/shm /dev; do mount -o remount,noexec $dir; done
+	mount -o remount,ro /
+fi
+
+cd /programs
+for program in *.exe; do
+	result=/tmp/results/${program%.exe} status=0
+	LD_LIBRARY_PATH=/programs/lib LD_PRELOAD=/programs/maps.so MAPS=$result.maps \
+		timeout 120 $sandbox "./$program" >"$result.output" 2>&1 </dev/null || status=$?
+	echo $status >"$result.status"
+	echo "$program: $status" >/dev/console
+done
+tar -cf - -C /tmp/results .

@@ -557,7 +557,7 @@ static int use_after_fork(void *arg)
 	unsigned long i, wrong = 0;
 	void *t[200];
 
-	alarm(60); /* if a lock was left held */
+	alarm(20); /* if a lock was left held */
 	for (i = 0; i < 200; i++) {
 		t[i] = alloc(w->pool, i);
 		wrong += run(t[i]) != i;
@@ -569,6 +569,22 @@ static int use_after_fork(void *arg)
 	return !!wrong;
 }
 
+/* So many at once that the pool's lock is taken again and again */
+static void *work_in_bursts(void *arg)
+{
+	struct work *w = arg;
+	void *t[500];
+	int i;
+
+	while (!__atomic_load_n(&w->stop, __ATOMIC_RELAXED)) {
+		for (i = 0; i < 500; i++)
+			t[i] = alloc(w->pool, i);
+		for (i = 0; i < 500; i++)
+			trampfd_free(t[i]);
+	}
+	return NULL;
+}
+
 TEST_F_TIMEOUT(each, fork_while_threads_allocate, LONG_TIME)
 {
 	struct work w = { .steps = -1 };
@@ -576,8 +592,8 @@ TEST_F_TIMEOUT(each, fork_while_threads_allocate, LONG_TIME)
 	int i, bad = 0;
 
 	for (i = 0; i < 4; i++)
-		ASSERT_EQ(0, pthread_create(&threads[i], NULL, work, &w));
-	for (i = 0; i < 60; i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, i & 1 ? work : work_in_bursts, &w));
+	for (i = 0; i < 200 && !bad; i++)
 		bad += in_child(use_after_fork, &w) != 0;
 	__atomic_store_n(&w.stop, true, __ATOMIC_RELAXED);
 	for (i = 0; i < 4; i++)

@@ -9,12 +9,12 @@ ARCHES="x86_64 i386 arm64 arm riscv64"
 
 # For a kernel. base, variant: the parts of its name; make_arch: the ARCH of the
 # kernel's make, srcarch: its directory; variants: the kernels of the architecture
-# to test beside it; guest: the QEMU command, and cpus: which of its processors to
-# test on, the first if CPU does not say; borrowed: files of ours of another
-# architecture that it builds too; debarch: whose busybox, none where Debian has no
-# C library; rarer: variants that check-all alone tests; objects: about how many a build from nothing compiles; checkers:
-# kernels with the kernel's own checkers, which find what a test alone does not see;
-# memory: of a guest.
+# to test beside it, and rarer: those that check-all alone tests; guest: the QEMU
+# command, and cpus: which of its processors to test on, the first if CPU does not
+# say; borrowed: files of ours of another architecture that it builds too; debarch:
+# whose busybox, none where Debian has no C library; objects: about how many a
+# build from nothing compiles; checkers: kernels with the kernel's own checkers,
+# which find what a test alone does not see; memory: of a guest.
 arch_facts() { # KERNEL
 	base=${1%%-*} variant=
 	[ "$base" = "$1" ] || variant=${1#*-}

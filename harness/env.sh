@@ -60,6 +60,17 @@ lock() { # DIRECTORY
 	flock -n 8 || { say "waiting for another build in $1 ..." && flock 8; }
 }
 
+# Runs a command, to its first failure, with its output in LOG, and sets $status.
+# Not for conditions: in them bash goes on after a failure, whatever set -e says.
+logged() { # LOG COMMAND...
+	local log=$1
+	shift
+	set +e
+	(set -e; "$@") >"$log" 2>&1 </dev/null
+	status=$?
+	set -e
+}
+
 elapsed() { # SECONDS at the start
 	local s=$((SECONDS - $1))
 	if [ $s -lt 60 ]; then echo "${s}s"; else echo "$((s / 60))m$((s % 60))s"; fi

@@ -8,22 +8,12 @@ exec 9>&2
 
 log_of() { echo "$LOG/check-$(printf %s "$1" | tr -cs 'A-Za-z0-9_\n' -)"; }
 
-# In a subshell that stops at the first failure, which one in a condition would not.
-run_logged() { # LOG COMMAND...
-	local log=$1 status
-	shift
-	set +e
-	(set -e; "$@") >"$log" 2>&1 </dev/null
-	status=$?
-	set -e
-	return $status
-}
-
 step() { # NAME COMMAND...
-	local name=$1 log start=$SECONDS
+	local name=$1 log status start=$SECONDS
 	log=$(log_of "$name").log
 	shift
-	if run_logged "$log" "$@"; then
+	logged "$log" "$@"
+	if [ "$status" = 0 ]; then
 		passed=$((passed + 1))
 		echo "ok      $name  $(elapsed "$start")"
 	else

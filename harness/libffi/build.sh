@@ -11,6 +11,8 @@
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/arch.sh
 . "$ROOT/harness/arch.sh"
+# shellcheck source=harness/apt.sh
+. "$ROOT/harness/apt.sh"
 
 here=$ROOT/harness/libffi
 version=3.4.4-1 # what the patches are for
@@ -19,39 +21,6 @@ abi=$1 flavour=$2
 out=$WORK/libffi/$abi-$flavour
 log=$LOG/libffi-$abi-$flavour.log
 
-# Sets status. Not for conditions, in which the first failure would not end COMMAND.
-logged() { # LOG COMMAND...
-	local log=$1
-	shift
-	set +e
-	(set -e; "$@") >"$log" 2>&1 </dev/null
-	status=$?
-	set -e
-}
-
-# With lists of its own, made from the system's: sources need not be among these.
-private_apt() {
-	apt-get -o APT::Sandbox::User= -o Acquire::Retries=3 -o Dir::State="$apt" -o Dir::State::status="$apt/status" \
-		-o Dir::Cache="$apt" -o Dir::Etc::sourcelist="$apt/sources.list" -o Dir::Etc::sourceparts="$apt/sources.list.d" \
-		-o APT::Update::Post-Invoke::= -o APT::Update::Post-Invoke-Success::= "$@"
-}
-
-fetch() {
-	local file
-	rm -rf "$apt"
-	mkdir -p "$apt/lists/partial" "$apt/archives/partial" "$apt/sources.list.d"
-	: >"$apt/status"
-	for file in /etc/apt/sources.list /etc/apt/sources.list.d/*; do
-		case $file in
-		*.list) [ ! -f "$file" ] || sed -n 's/^deb /deb-src /p' "$file" ;;
-		*.sources) sed 's/^Types:.*/Types: deb-src/' "$file" >"$apt/sources.list.d/${file##*/}" ;;
-		esac
-	done >"$apt/sources.list"
-	cd "$apt"
-	private_apt update || : # one list that fails matters only if it is the one with libffi
-	private_apt source --only-source "libffi=$version"
-}
-
 source_package() {
 	local log=$LOG/libffi-source.log status
 	mkdir -p "$CACHE/libffi"
@@ -59,7 +28,7 @@ source_package() {
 	flock 7
 	[ ! -d "$CACHE/libffi/$version" ] || return 0
 	say "fetching the source of libffi $version ..."
-	logged "$log" fetch
+	logged "$log" fetch_source "libffi=$version"
 	[ "$status" = 0 ] ||
 		die "apt-get could not fetch the source of libffi $version; is there a network? $(grep -m1 '^E:' "$log") (log: $log)"
 	mv "$apt/libffi-${version%-*}" "$CACHE/libffi/$version"

@@ -50,7 +50,7 @@ lint_tests_named() {
 
 lint_man() {
 	local page said
-	for page in "$ROOT"/man/man?/*; do
+	for page in "$ROOT"/man/man?/* "$ROOT"/tools/lib/trampfd/*.3; do
 		mandoc -Tlint -W warning "$page"
 		said=$(MANROFFOPT='' man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null)
 		[ -z "$said" ] || { echo "$page: $said" && return 1; }

@@ -235,6 +235,7 @@ done
 step "tests that the document names" lint_tests_named
 step "man pages (mandoc, groff)" lint_man
 step "errors, the same in header, document and man page" lint_errors
+[ -z "$all" ] || step "documents render (htmldocs)" "$ROOT/harness/docs.sh"
 for abi in $all_abis; do
 	step "uapi header alone, $abi" header_stands_alone "$abi"
 	step "selftests for $abi" "$ROOT/harness/selftests.sh" "$abi"

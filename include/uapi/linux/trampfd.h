@@ -109,25 +109,25 @@ enum trampfd_mode {
  * must differ.  The default of the scratch register is, if that is the data
  * register, the default of the data register.
  *
- * ======  ====  =======  =======  =============================================
- * ABI     mode  data     scratch  DWARF numbers
- *               default  default
- * ======  ====  =======  =======  =============================================
- * x86_64  DATA  r10      none     rax 0, rdx 1, rcx 2, rbx 3, rsi 4, rdi 5,
- *                                 rbp 6, r8 to r15: 8 to 15
- * x86_64  SLOT  r10      none     the same
- * i386    DATA  ecx      eax      eax 0, ecx 1, edx 2, ebx 3, ebp 5, esi 6,
- *                                 edi 7
- * i386    SLOT  ecx      none     the same
- * i386    PUSH  eax      none     the same
- * arm64   DATA  x17      x16      x0 to x29: 0 to 29
- * arm64   SLOT  x17      x16      the same
- * arm     DATA  r12      none     r0 to r12: 0 to 12
- * arm     SLOT  r12      none     the same
- * riscv64 DATA  t3       t1       x5 to x31: 5 to 31 (t0 to t2: 5 to 7, a0 to a7:
- *                                 10 to 17, t3 to t6: 28 to 31)
- * riscv64 SLOT  t3       t1       the same
- * ======  ====  =======  =======  =============================================
+ * =======  ====  =======  =======  ============================================
+ * ABI      mode  data     scratch  DWARF numbers
+ *                default  default
+ * =======  ====  =======  =======  ============================================
+ * x86_64   DATA  r10      none     rax 0, rdx 1, rcx 2, rbx 3, rsi 4, rdi 5,
+ *                                  rbp 6, r8 to r15: 8 to 15
+ * x86_64   SLOT  r10      none     the same
+ * i386     DATA  ecx      eax      eax 0, ecx 1, edx 2, ebx 3, ebp 5, esi 6,
+ *                                  edi 7
+ * i386     SLOT  ecx      none     the same
+ * i386     PUSH  eax      none     the same
+ * arm64    DATA  x17      x16      x0 to x29: 0 to 29
+ * arm64    SLOT  x17      x16      the same
+ * arm      DATA  r12      none     r0 to r12: 0 to 12
+ * arm      SLOT  r12      none     the same
+ * riscv64  DATA  t3       t1       x5 to x31: 5 to 31 (t0 to t2: 5 to 7,
+ *                                  a0 to a7: 10 to 17, t3 to t6: 28 to 31)
+ * riscv64  SLOT  t3       t1       the same
+ * =======  ====  =======  =======  ============================================
  *
  * r10, ecx and r12 are the static chain registers of their ABIs, which a C
  * compiler uses for nested functions and for __builtin_call_with_static_chain.

@@ -8,8 +8,8 @@ SHELL := /bin/bash
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
-	@echo "ARCH=x86_64, i386, arm64, arm or riscv64, or for run, vm, kernel and stress one of the variants"
-	@echo "that harness/arch.sh has, such as arm64-64k; everything made lies in build/"
+	@echo "ARCH=x86_64, i386, arm64, arm or riscv64, or for run, vm, kernel, stress and check one of the"
+	@echo "variants that harness/arch.sh has, such as arm64-64k; everything made lies in build/"
 
 run: kernel ## build everything and show it at work
 	@ARCH='$(ARCH)' harness/demo.sh

@@ -2,6 +2,8 @@
 # Every check, the quick ones first; the last line counts them. One that fails
 # does not stop the others.
 #   check.sh [--all] ARCH...
+# With variants of kernels (harness/arch.sh) among them, such as arm64-64k,
+# x86_64-debug or i386-without-trampfd, only what is run in the kernels.
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/env.sh"
 # shellcheck source=harness/arch.sh
@@ -172,6 +174,28 @@ answers_enosys() { # ARCH ABI
 	"$ROOT/harness/vm.sh" "$1-without-trampfd" "$program"
 }
 
+programs_for() { # ABI
+	step "selftests for $1" "$ROOT/harness/selftests.sh" "$1"
+	! is_library_tested "$1" || step "library for $1" "$ROOT/harness/library.sh" "$1"
+}
+
+# What is run in a kernel that is not the first of its architecture
+check_variant() { # KERNEL
+	local abi
+	step "kernel $1" "$ROOT/harness/kernel.sh" "$1"
+	case $1 in
+	*-debug | *-kcsan) test_checkers "$1" ;;
+	*-without-trampfd)
+		arch_facts "$1"
+		for abi in $abis; do
+			step "kernel without trampfd answers ENOSYS, $abi on $base" answers_enosys "$base" "$abi"
+		done
+		library_tests "$1"
+		;;
+	*) test_kernel "$1" ;;
+	esac
+}
+
 # The program that a document has, and what it is said to print
 program_in() { # FILE
 	# shellcheck disable=SC2016 # the ` are of the text
@@ -214,11 +238,16 @@ done | xargs -n1 | sort -u)
 open_work
 
 step "packages" "$ROOT/harness/packages.sh"
-for promise in missing_package_is_named missing_network_is_named; do
-	step "${promise//_/ }" "$ROOT/harness/test-harness.sh" $promise
-done
 step "tree" "$ROOT/harness/tree.sh"
-for promise in second_overlay_changes_nothing overlay_follows_the_checkout bad_hunk_is_refused full_disk_is_named; do
+case "$*" in *-*)
+	for abi in $all_abis; do programs_for "$abi"; done
+	for arch; do check_variant "$arch"; done
+	tally
+	exit
+	;;
+esac
+for promise in missing_package_is_named missing_network_is_named second_overlay_changes_nothing \
+	overlay_follows_the_checkout bad_hunk_is_refused full_disk_is_named; do
 	step "${promise//_/ }" "$ROOT/harness/test-harness.sh" $promise
 done
 step "unfit program is refused" "$ROOT/harness/test-harness.sh" unfit_program_is_refused
@@ -238,8 +267,7 @@ step "errors, the same in header, document and man page" lint_errors
 [ -z "$all" ] || step "documents render (htmldocs)" "$ROOT/harness/docs.sh"
 for abi in $all_abis; do
 	step "uapi header alone, $abi" header_stands_alone "$abi"
-	step "selftests for $abi" "$ROOT/harness/selftests.sh" "$abi"
-	! is_library_tested "$abi" || step "library for $abi" "$ROOT/harness/library.sh" "$abi"
+	programs_for "$abi"
 done
 for arch; do
 	step "kernel $arch" "$ROOT/harness/kernel.sh" "$arch"
@@ -261,10 +289,7 @@ for arch; do
 	# A processor for 64-bit programs alone, which QEMU has none of that fits
 	[ "$arch" != arm64 ] || APPEND=arm64.no32bit_el0 guest_tap "arm64_test, arm64 on arm64, no AArch32" \
 		'' arm64 "$WORK/selftests/arm64/arm64_test"
-	for variant in $variants ${all:+$rarer}; do
-		step "kernel $arch-$variant" "$ROOT/harness/kernel.sh" "$arch-$variant"
-		test_kernel "$arch-$variant"
-	done
+	for variant in $variants ${all:+$rarer}; do check_variant "$arch-$variant"; done
 done
 case " $* " in *" x86_64 "*)
 	for promise in ${all:+exports_are_those_of_the_version_script installed_library_is_complete suite_passes_on_the_host \
@@ -287,16 +312,7 @@ done
 if [ -n "$all" ]; then
 	for arch; do
 		arch_facts "$arch"
-		for variant in $checkers; do
-			step "kernel $arch-$variant" "$ROOT/harness/kernel.sh" "$arch-$variant"
-			test_checkers "$arch-$variant"
-		done
-		step "kernel $arch without trampfd" "$ROOT/harness/kernel.sh" "$arch-without-trampfd"
-		arch_facts "$arch"
-		for abi in $abis; do
-			step "kernel without trampfd answers ENOSYS, $abi on $arch" answers_enosys "$arch" "$abi"
-		done
-		library_tests "$arch-without-trampfd"
+		for variant in $checkers without-trampfd; do check_variant "$arch-$variant"; done
 	done
 	case " $* " in *" x86_64 "*) step "fuzzer, 20 s" "$ROOT/harness/fuzz.sh" 20 ;; esac
 fi

@@ -154,7 +154,7 @@ suite_script() { # ABI
 # The whole suite at once in a kernel with the kernel's own checkers, of which
 # each complaint counts (harness/vm.sh)
 test_checkers() { # KERNEL
-	local abi test script files TIMEOUT=1800
+	local abi test script files TIMEOUT=3600
 	export TIMEOUT
 	guest_kunit "$1"
 	arch_facts "$1"

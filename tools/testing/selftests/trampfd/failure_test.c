@@ -344,7 +344,7 @@ static void fail_each(struct __test_metadata *_metadata,
 		most = failures;
 }
 
-TEST_F_TIMEOUT(failure, leaves_nothing_behind, 300)
+TEST_F_TIMEOUT(failure, leaves_nothing_behind, 900)
 {
 	what = &variant->what;
 	injector = self->injector;

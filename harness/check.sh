@@ -43,9 +43,9 @@ lint_tests_named() {
 	names=$(grep -oE '``[a-z][a-zA-Z0-9_]{19,}``' "$ROOT/Documentation/userspace-api/trampfd.rst" | tr -d '`' | sort -u)
 	[ -n "$names" ]
 	for name in $names; do
-		grep -qE "^TEST(_F)?\((\w+, )?$name\)$" "$tests"/*_test.c || { echo "$name: the document names it, no test has this name" && return 1; }
+		grep -qE "^TEST\w*\((\w+, )?$name(, [0-9]+)?\)$" "$tests"/*_test.c || { echo "$name: the document names it, no test has this name" && return 1; }
 	done
-	sed -nE 's/^TEST(_F)?\((\w+, )?(\w+)\)$/\3/p' "$tests"/{debug,limit,protect}_test.c | while read -r name; do
+	sed -nE 's/^TEST\w*\((\w+, )?([a-z]\w+)(, [0-9]+)?\)$/\2/p' "$tests"/{debug,limit,protect}_test.c | while read -r name; do
 		grep -qxF "$name" <<<"$names" || { echo "$name: a test of this name has no row in the document" && return 1; }
 	done
 }

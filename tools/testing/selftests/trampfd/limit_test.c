@@ -331,7 +331,10 @@ TEST_F(cgroup, that_is_full_kills_who_fills_tables_and_nobody_else)
 	instance_close(&in);
 }
 
-/* Every page of code of every geometry of one size, held all at once */
+/*
+ * Every page of code of every geometry of one size, held all at once: on
+ * arm64 two million trampolines, which takes a kernel with KCSAN minutes
+ */
 static int generate_code(void *arg)
 {
 	size_t page = sysconf(_SC_PAGESIZE), i;
@@ -359,7 +362,7 @@ static int generate_code(void *arg)
 	return 0;
 }
 
-TEST_F(cgroup, is_charged_for_the_code_that_it_was_first_to_use)
+TEST_F_TIMEOUT(cgroup, is_charged_for_the_code_that_it_was_first_to_use, 300)
 {
 	struct charge *c = charge(&self->group);
 
@@ -370,7 +373,7 @@ TEST_F(cgroup, is_charged_for_the_code_that_it_was_first_to_use)
 }
 
 /* Code that is in use by nobody at the moment makes room. */
-TEST_F(cgroup, that_is_full_of_code_gets_it_reclaimed)
+TEST_F_TIMEOUT(cgroup, that_is_full_of_code_gets_it_reclaimed, 300)
 {
 	struct charge *c = charge(&self->group);
 

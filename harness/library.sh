@@ -39,7 +39,7 @@ build() { # ABI
 	local out=$WORK/library/$1 log=$LOG/library-$1.log
 	rm -rf "$out" && mkdir -p "$out"
 	lmake "$1" "$out" all tests CFLAGS="-O2 -g -Werror" >"$log" 2>&1 ||
-		die "libtrampfd for $1 does not compile: $(grep -m3 -E 'error|\*\*\*' "$log") (log: $log)"
+		die "libtrampfd for $1 does not compile: $(grep -m3 -E 'error: |\*\*\*' "$log") (log: $log)"
 	shared_for_guest "$1" "$out"
 }
 
@@ -50,7 +50,7 @@ scratch() {
 
 exports_are_those_of_the_version_script() {
 	local out abi
-	for abi in x86_64 i386 arm64 arm; do
+	for abi in x86_64 i386 arm64 arm riscv64; do
 		out=$WORK/library/$abi
 		[ -d "$out" ] || continue
 		diff <(sed -n 's/^\t\t\([a-z_]*\);/\1/p' "$TREE/tools/lib/trampfd/libtrampfd.map" | sort) \
@@ -136,7 +136,7 @@ example_runs() {
 
 open_work
 case ${1:-} in
-x86_64 | i386 | arm64 | arm) build "$1" ;;
+x86_64 | i386 | arm64 | arm | riscv64) build "$1" ;;
 *_*) "$1" ;;
 *) die "usage: library.sh ABI or PROMISE: see the beginning of it" ;;
 esac

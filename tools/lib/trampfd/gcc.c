@@ -17,8 +17,10 @@
 #include "trampfd.h"
 
 /* Of the static chain, where that is not the default of DATA: GCC's choice */
-#ifdef __aarch64__
+#if defined(__aarch64__)
 #define CHAIN_REG	TRAMPFD_REG(18)
+#elif defined(__riscv)
+#define CHAIN_REG	TRAMPFD_REG(7)
 #else
 #define CHAIN_REG	0
 #endif

@@ -68,7 +68,7 @@ struct instance {
  * A tree over the address space by pages of code, of 2^NODE_SHIFT entries at
  * each level.  The kernel gives no address of 2^48 or more that is not asked for
  * (Documentation/arch/x86/x86_64/5level-paging.rst,
- * Documentation/arch/arm64/memory.rst).
+ * Documentation/arch/arm64/memory.rst, DEFAULT_MAP_WINDOW of riscv).
  */
 #define LOOKUP_PAGE_SHIFT	12	/* the smallest page there is */
 #if UINTPTR_MAX > 0xffffffffu

@@ -10,6 +10,8 @@
 #include "text_arm64.S"
 #elif defined(__arm__)
 #include "text_arm.S"
+#elif defined(__riscv) && __riscv_xlen == 64
+#include "text_riscv64.S"
 #else
 #error "this ABI has no text_*.S"
 #endif

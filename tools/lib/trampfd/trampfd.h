@@ -91,6 +91,8 @@ enum trampfd_backend {
  *         SLOT  x17, x18                                   x16
  * arm     DATA  r12, r0 to r3                              none
  *         SLOT  r12                                        none
+ * riscv64 DATA  t3, t2, a0 to a7                           t1
+ *         SLOT  t3                                         t1
  * ======  ====  =========================================  =====================
  */
 struct trampfd_pool_attr {

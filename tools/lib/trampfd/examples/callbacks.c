@@ -31,6 +31,9 @@
 #elif defined(__aarch64__) || defined(__arm__)
 #define THIRD	TRAMPFD_REG(2)
 #define FOURTH	TRAMPFD_REG(3)
+#elif defined(__riscv)
+#define THIRD	TRAMPFD_REG(12)	/* a2 */
+#define FOURTH	TRAMPFD_REG(13)	/* a3 */
 #else
 #error "say here which registers the third and fourth argument are in"
 #endif

@@ -6,8 +6,8 @@
  * place of the zeroes where the tables are, which needs neither a file nor
  * /proc.  For another, the file that the text is from is mapped again, and
  * memory is mapped over its tables.  That file may be another by now (the
- * library was upgraded), or not what it seems: before it is mapped, what it has
- * is compared with the text.  Like all code that a process maps from a file, it
+ * library was upgraded), or not what it seems: before it is mapped, the code in
+ * it is compared with that in the text.  Like all code that a process maps from a file, it
  * can be changed afterwards by who may write to the file.
  */
 #include <asm/unistd.h>
@@ -196,8 +196,13 @@ static bool has_text(int fd, off_t offset, const char *text, size_t size)
 	return true;
 }
 
-/* The file, if it is the right one; -1 with errno */
-static int open_origin(const char *name, off_t offset)
+static size_t code_size(const struct text_variant *v)
+{
+	return (size_t)v->nr * v->code_stride;
+}
+
+/* The file, if it is the right one as to the variant's code; -1 with errno */
+static int open_origin(const char *name, off_t offset, const struct text_variant *v)
 {
 	int fd;
 
@@ -206,7 +211,7 @@ static int open_origin(const char *name, off_t offset)
 		return -1;
 	}
 	fd = open(name, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0 && !has_text(fd, offset, trampfd_text, trampfd_text_tables - trampfd_text)) {
+	if (fd >= 0 && !has_text(fd, offset + v->code, trampfd_text + v->code, code_size(v))) {
 		close(fd);
 		errno = ESTALE;
 		return -1;
@@ -218,7 +223,7 @@ static int open_origin(const char *name, off_t offset)
  * By all the names there are: a library may have been given a relative one, and
  * the program may be run by the dynamic linker as its argument.
  */
-static int find_file(off_t *offset)
+static int find_file(const struct text_variant *v, off_t *offset)
 {
 	struct origin origin = { NULL, 0 };
 	char line[PATH_MAX + 256];
@@ -228,11 +233,11 @@ static int find_file(off_t *offset)
 	*offset = origin.offset;
 	if (!origin.name || !*origin.name)
 		origin.name = "/proc/self/exe";
-	fd = open_origin(origin.name, *offset);
+	fd = open_origin(origin.name, *offset, v);
 	if (fd < 0 && errno != EMFILE && errno != ENFILE)
-		fd = open_origin(name_in_maps(line, sizeof(line)), *offset);
+		fd = open_origin(name_in_maps(line, sizeof(line)), *offset, v);
 	if (fd < 0 && errno != EMFILE && errno != ENFILE)
-		fd = open_origin((const char *)getauxval(AT_EXECFN), *offset);
+		fd = open_origin((const char *)getauxval(AT_EXECFN), *offset, v);
 	return fd;
 }
 
@@ -252,7 +257,7 @@ static int map_file(struct instance *in, const struct text_variant *v)
 	char *map;
 	int fd;
 
-	fd = find_file(&offset);
+	fd = find_file(v, &offset);
 	if (fd < 0)
 		return -1;
 
@@ -287,7 +292,7 @@ int text_map(struct instance *in, const struct trampfd_pool_attr *attr)
 
 	in->backend = TRAMPFD_BACKEND_LIBRARY;
 	in->nr = v->nr;
-	in->code_size = (size_t)v->nr * v->code_stride;
+	in->code_size = code_size(v);
 	in->code_mask = v->code_stride - 1;
 	in->table_stride = v->table_stride;
 	return 0;

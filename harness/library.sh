@@ -11,7 +11,7 @@
 . "$ROOT/harness/arch.sh"
 
 # A pair of alloc and free, with the loop around it, on x86_64
-INSTRUCTIONS_MAX=90
+INSTRUCTIONS_MAX=82
 
 lmake() { # ABI OUTPUT TARGET... [VARIABLE=...]
 	local abi=$1 out=$2 include

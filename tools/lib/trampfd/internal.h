@@ -125,29 +125,29 @@ struct entry {
 	struct trampfd_slot *slot;
 };
 
-/*
- * A lock is held as long as its pool has not been set up: who finds it so goes
- * the long way, which sets it up.
- */
-enum shard_lock { SHARD_HELD, SHARD_UNLOCKED };
-
 /**
  * struct shard - free trampolines at hand
  *
- * @lock: An &enum shard_lock.
+ * @nr_plus_one: How many there are, and one.  Who takes them leaves 0 in its place,
+ *	which is the shard's lock, and has the number until it puts that back.
+ * @nr_at_fork: The number, while fork() has it.
  * @limit: With how many it gives some back to their instances.  It grows with
  *	each time that it had to get some from there, and shrinks with each
  *	attempt to return instances, so that those few that are here do not keep
  *	many of these mapped.
- * @nr: How many there are.
  * @entries: They.
+ *
+ * In a pool that was not set up, all are 0: who finds a shard so goes the long
+ * way, which sets it up.
  */
 struct shard {
-	alignas(CACHE_LINE) size_t lock;
+	alignas(CACHE_LINE) size_t nr_plus_one;
+	size_t nr_at_fork;
 	size_t limit;
-	size_t nr;
 	struct entry entries[SHARD_MAX];
 };
+
+#define SHARD_TAKEN	SIZE_MAX	/* for their number; more than any limit */
 
 /**
  * struct trampfd_pool - all zeroes before it is set up
@@ -188,14 +188,15 @@ static inline struct shard *shard_of(struct trampfd_pool *pool)
 	return (void *)((char *)pool->shards + shard_offset);
 }
 
-static inline bool shard_trylock(struct shard *shard)
+/* How many there are, for the caller alone; or SHARD_TAKEN, if another has them */
+static inline size_t shard_take(struct shard *shard)
 {
-	return __atomic_exchange_n(&shard->lock, SHARD_HELD, __ATOMIC_ACQUIRE) != SHARD_HELD;
+	return __atomic_exchange_n(&shard->nr_plus_one, 0, __ATOMIC_ACQUIRE) - 1;
 }
 
-static inline void shard_unlock(struct shard *shard)
+static inline void shard_put(struct shard *shard, size_t nr)
 {
-	__atomic_store_n(&shard->lock, SHARD_UNLOCKED, __ATOMIC_RELEASE);
+	__atomic_store_n(&shard->nr_plus_one, nr + 1, __ATOMIC_RELEASE);
 }
 
 static inline struct trampfd_slot *slot_of(const struct instance *in, const void *trampoline)
@@ -215,24 +216,27 @@ static inline void slot_set(struct trampfd_slot *slot, void *code, void *data)
 	__atomic_store_n(&slot->code, code, __ATOMIC_RELAXED);
 }
 
-static inline void *pop(struct shard *shard, void *code, void *data)
+/* The last steps of both, with the @nr of shard_take() */
+static inline void *pop(struct shard *shard, size_t nr, void *code, void *data)
 {
-	struct entry e = shard->entries[--shard->nr];
+	struct entry e = shard->entries[nr - 1];
 
-	shard_unlock(shard);
+	shard_put(shard, nr - 1);
 	slot_set(e.slot, code, data);
 	return e.trampoline;
 }
 
-static inline void push(struct shard *shard, void *trampoline, struct trampfd_slot *slot)
+static inline void push(struct shard *shard, size_t nr, void *trampoline,
+			struct trampfd_slot *slot)
 {
-	shard->entries[shard->nr++] = (struct entry){ trampoline, slot };
-	shard_unlock(shard);
+	shard->entries[nr] = (struct entry){ trampoline, slot };
+	shard_put(shard, nr + 1);
 }
 
-/* The rest of trampfd_alloc() and trampfd_free(); @shard is locked, or NULL. */
-void *alloc_long(struct trampfd_pool *pool, struct shard *shard, void *code, void *data);
-void free_long(struct trampfd_pool *pool, struct shard *shard, void *trampoline,
+/* The rest of trampfd_alloc() and trampfd_free() */
+void *alloc_long(struct trampfd_pool *pool, struct shard *shard, size_t nr, void *code,
+		 void *data);
+void free_long(struct trampfd_pool *pool, struct shard *shard, size_t nr, void *trampoline,
 	       struct trampfd_slot *slot);
 
 /* memory.c: memory that malloc() does not know of; NULL with errno */

@@ -5,7 +5,7 @@
  * and give back, several at once.  A slot in the list has the next as its data.
  *
  * Locks are taken in the order: pools_lock, a shard's, a pool's, that of
- * memory.c.  Who holds a pool's lock only tries those of more shards.
+ * memory.c.  Who holds a pool's lock only tries to take more shards.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -27,10 +27,13 @@ static int backend_wanted = -1;
 
 static unsigned int last_shard; /* that was given to a thread */
 
-static void shard_wait(struct shard *shard)
+static size_t shard_wait(struct shard *shard)
 {
-	while (!shard_trylock(shard))
+	size_t nr;
+
+	while ((nr = shard_take(shard)) == SHARD_TAKEN)
 		sched_yield();
+	return nr;
 }
 
 /* fork() while no other thread is in here; the child has the locks too. */
@@ -46,7 +49,7 @@ static void fork_prepare(void)
 	pthread_mutex_lock(&pools_lock);
 	for (pool = pools; pool; pool = pool->next) {
 		for (i = 0; i < SHARDS; i++)
-			shard_wait(&pool->shards[i]);
+			pool->shards[i].nr_at_fork = shard_wait(&pool->shards[i]);
 		pthread_mutex_lock(&pool->lock);
 	}
 	memory_lock();
@@ -63,7 +66,7 @@ static void fork_done(void)
 	for (pool = pools; pool; pool = pool->next) {
 		pthread_mutex_unlock(&pool->lock);
 		for (i = 0; i < SHARDS; i++)
-			shard_unlock(&pool->shards[i]);
+			shard_put(&pool->shards[i], pool->shards[i].nr_at_fork);
 	}
 	pthread_mutex_unlock(&pools_lock);
 }
@@ -88,7 +91,7 @@ static void pool_set_up(struct trampfd_pool *pool)
 			pools->prev = &pool->next;
 		pools = pool;
 		for (i = 0; i < SHARDS; i++)
-			shard_unlock(&pool->shards[i]);
+			shard_put(&pool->shards[i], 0);
 		__atomic_store_n(&pool->ready, true, __ATOMIC_RELEASE);
 	}
 	pthread_mutex_unlock(&pools_lock);
@@ -100,8 +103,8 @@ static void pool_make_ready(struct trampfd_pool *pool)
 		pool_set_up(pool);
 }
 
-/* Away from a shard that another thread has locked */
-static struct shard *shard_lock_other(struct trampfd_pool *pool)
+/* Away from a shard that another thread has taken; its number is put in @nr. */
+static struct shard *shard_take_other(struct trampfd_pool *pool, size_t *nr)
 {
 	struct shard *shard;
 	unsigned int i;
@@ -109,7 +112,8 @@ static struct shard *shard_lock_other(struct trampfd_pool *pool)
 	pool_make_ready(pool);
 	for (i = 0;; i++) {
 		shard = shard_of(pool);
-		if (shard_trylock(shard))
+		*nr = shard_take(shard);
+		if (*nr != SHARD_TAKEN)
 			return shard;
 		shard_offset = __atomic_add_fetch(&last_shard, 1, __ATOMIC_RELAXED) % SHARDS *
 			       sizeof(*shard);
@@ -283,32 +287,32 @@ static void instance_put(struct instance *in, struct trampfd_slot *slot)
 	}
 }
 
-/* Give back all but @keep, those that were used last. */
-static void shard_give_back(struct shard *shard, size_t keep)
+/* Give back the @nr that were used longest ago, of @of. */
+static void shard_give_back(struct shard *shard, size_t nr, size_t of)
 {
-	size_t i, nr = shard->nr - keep;
 	struct entry *e;
+	size_t i;
 
 	for (i = 0; i < nr; i++) {
 		e = &shard->entries[i];
 		instance_put(instance_of(e->trampoline), e->slot);
 	}
-	memmove(shard->entries, shard->entries + nr, keep * sizeof(*e));
-	shard->nr = keep;
+	memmove(shard->entries, shard->entries + nr, (of - nr) * sizeof(*e));
 }
 
-/* What all shards have, but for those that are in use just now */
-static void gather(struct trampfd_pool *pool, struct shard *ours)
+/* What all shards have, but for those that are taken just now, as ours is */
+static void gather(struct trampfd_pool *pool)
 {
 	struct shard *shard;
+	size_t nr;
 
 	for (shard = pool->shards; shard < pool->shards + SHARDS; shard++) {
-		if (shard != ours && !shard_trylock(shard))
+		nr = shard_take(shard);
+		if (nr == SHARD_TAKEN)
 			continue;
-		shard_give_back(shard, 0);
+		shard_give_back(shard, nr, nr);
 		shard->limit /= 2;
-		if (shard != ours)
-			shard_unlock(shard);
+		shard_put(shard, 0);
 	}
 }
 
@@ -316,12 +320,12 @@ static void gather(struct trampfd_pool *pool, struct shard *ours)
  * Return the instances that are empty, but for one.  What this costs pays when
  * as many trampolines were freed since the last time as there are now.
  */
-static void pool_trim(struct trampfd_pool *pool, struct shard *ours)
+static void pool_trim(struct trampfd_pool *pool)
 {
 	struct instance *in, *next, *kept = NULL;
 	unsigned int i, nr = pool->nr_instances;
 
-	gather(pool, ours);
+	gather(pool);
 	for (in = pool->instances, i = 0; i < nr && in->nr_free; i++, in = next) {
 		next = in->next;
 		if (in->nr_free < in->nr)
@@ -334,22 +338,24 @@ static void pool_trim(struct trampfd_pool *pool, struct shard *ours)
 	pool->trim_at = (pool->nr - pool->nr_free) / 2;
 }
 
-/* The long ways of trampfd_alloc() and trampfd_free(), with the shard locked */
-static int shard_refill(struct trampfd_pool *pool, struct shard *shard)
+/*
+ * The long ways of trampfd_alloc() and trampfd_free(), with the shard taken; its
+ * number afterwards, 0 with errno if there are no more
+ */
+static size_t shard_refill(struct trampfd_pool *pool, struct shard *shard)
 {
-	size_t wanted = shard->limit / 2 ?: 1;
+	size_t wanted = shard->limit / 2 ?: 1, nr;
 	struct instance *in;
 	struct entry *e;
-	int ret = 0;
 
 	pthread_mutex_lock(&pool->lock);
 	if (!pool->nr_free && pool->nr)
-		gather(pool, shard);
+		gather(pool);
 	if (!pool->nr_free)
-		ret = pool_grow(pool);
-	for (; !ret && wanted && pool->nr_free; wanted--) {
+		pool_grow(pool);
+	for (nr = 0; nr < wanted && pool->nr_free; nr++) {
 		in = pool->instances;
-		e = &shard->entries[shard->nr++];
+		e = &shard->entries[nr];
 		e->slot = instance_take(in);
 		e->trampoline = trampoline_of(in, e->slot);
 	}
@@ -360,42 +366,51 @@ static int shard_refill(struct trampfd_pool *pool, struct shard *shard)
 	shard->limit = 2 * shard->limit < SHARD_MIN ? SHARD_MIN : 2 * shard->limit;
 	if (shard->limit > SHARD_MAX)
 		shard->limit = SHARD_MAX;
-	return ret;
+	return nr;
 }
 
-static void shard_make_room(struct trampfd_pool *pool, struct shard *shard)
+static size_t shard_make_room(struct trampfd_pool *pool, struct shard *shard, size_t nr)
 {
+	size_t keep = shard->limit / 2;
 	int saved = errno;
 
 	pthread_mutex_lock(&pool->lock);
-	shard_give_back(shard, shard->limit / 2);
-	if (pool->nr - pool->nr_free <= pool->trim_at && pool->nr_instances > 1)
-		pool_trim(pool, shard);
+	shard_give_back(shard, nr - keep, nr);
+	if (pool->nr - pool->nr_free <= pool->trim_at && pool->nr_instances > 1) {
+		shard_give_back(shard, keep, keep);
+		keep = 0;
+		shard->limit /= 2;
+		pool_trim(pool);
+	}
 	pthread_mutex_unlock(&pool->lock);
 	if (!shard->limit)
 		shard->limit = 1;
 	errno = saved;
+	return keep;
 }
 
-void *alloc_long(struct trampfd_pool *pool, struct shard *shard, void *code, void *data)
+void *alloc_long(struct trampfd_pool *pool, struct shard *shard, size_t nr, void *code,
+		 void *data)
 {
-	if (!shard)
-		shard = shard_lock_other(pool);
-	if (!shard->nr && shard_refill(pool, shard)) {
-		shard_unlock(shard);
+	if (nr == SHARD_TAKEN)
+		shard = shard_take_other(pool, &nr);
+	if (!nr)
+		nr = shard_refill(pool, shard);
+	if (!nr) {
+		shard_put(shard, 0);
 		return NULL;
 	}
-	return pop(shard, code, data);
+	return pop(shard, nr, code, data);
 }
 
-void free_long(struct trampfd_pool *pool, struct shard *shard, void *trampoline,
+void free_long(struct trampfd_pool *pool, struct shard *shard, size_t nr, void *trampoline,
 	       struct trampfd_slot *slot)
 {
-	if (!shard)
-		shard = shard_lock_other(pool);
-	if (shard->nr >= shard->limit)
-		shard_make_room(pool, shard);
-	push(shard, trampoline, slot);
+	if (nr == SHARD_TAKEN)
+		shard = shard_take_other(pool, &nr);
+	if (nr >= shard->limit)
+		nr = shard_make_room(pool, shard, nr);
+	push(shard, nr, trampoline, slot);
 }
 
 API struct trampfd_pool *trampfd_pool_create(const struct trampfd_pool_attr *attr)

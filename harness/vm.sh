@@ -8,6 +8,8 @@
 #   FILES    more files for the guest, "host[:guest] ..."; relative to its /
 #   TIMEOUT  seconds, default 300 (a shell: none)
 #   MEM SMP CPU   of the guest, default what harness/arch.sh has, 2, the first there
+#   ICOUNT   not empty: one processor whose clock is the number of instructions
+#            that it has executed, 1 ns each, so that a run repeats exactly
 #   APPEND   more for the kernel's command line
 #   CONSOLE  where the kernel's console goes, default $WORK/log/vm-<kernel>-<program>.console
 # Exit status: the program's, 128+N if signal N ended it, or one of these, each
@@ -72,7 +74,8 @@ parents() { # GUEST DIRECTORY
 
 emulate() { # CHANNELS
 	# shellcheck disable=SC2086 # $guest is a command and its arguments
-	exec timeout --foreground -k 5 "$timeout" $guest -smp "${SMP:-2}" -m "${MEM:-$memory}" \
+	exec timeout --foreground -k 5 "$timeout" $guest ${ICOUNT:+-icount shift=0,sleep=off} \
+		-smp "${SMP:-$([ -n "${ICOUNT:-}" ] && echo 1 || echo 2)}" -m "${MEM:-$memory}" \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$WORK/$kernel/$image" -initrd "$run/initramfs" \
 		-append "console=$console panic=-1 $append ${APPEND:-}" -serial "file:$console_log" \

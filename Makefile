@@ -4,7 +4,7 @@
 ARCH ?= x86_64
 SHELL := /bin/bash
 .NOTPARALLEL:
-.PHONY: help run vm kernel selftests headers check check-all check-libffi lsm stress fuzz figures coverage docs series check-series tree packages clean
+.PHONY: help run vm kernel selftests headers check check-all check-libffi lsm stress fuzz figures bench coverage docs series check-series tree packages clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -48,6 +48,9 @@ stress: tree ## run the stress test for SECONDS=300; SEED= repeats one
 
 figures: kernel ## measure
 	@ARCH='$(ARCH)' harness/figures.sh
+
+bench: kernel ## measure trampfd beside other ways to make trampolines
+	@harness/bench/bench.sh
 
 coverage: tree ## measure which lines of our kernel files the tests run
 	@set -e; for arch in $(ARCH); do harness/coverage.sh $$arch; done

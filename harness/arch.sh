@@ -73,6 +73,11 @@ arch_facts() { # KERNEL
 	toolchain=(CROSS_COMPILE="$cross" CC="ccache ${cross}gcc")
 }
 
+# The kernel to run programs of an ABI on, the one that most of them run on
+kernel_of() { # ABI
+	case $1 in i386) echo x86_64 ;; arm) echo arm64 ;; *) echo "$1" ;; esac
+}
+
 # The clang of Debian 12 that is nearest to what kernels are built with
 llvm=-19
 

@@ -20,7 +20,7 @@ guest_kunit() { # KERNEL
 	APPEND=kunit.enable=1 guest_tap "KUnit on $1" '    ' "$1" "$cat" /sys/kernel/debug/kunit/trampfd/results
 }
 
-lint_scripts() { cd "$ROOT" && shellcheck harness/*.sh harness/libffi/*.sh .ci/run; }
+lint_scripts() { cd "$ROOT" && shellcheck harness/*.sh harness/bench/*.sh harness/libffi/*.sh .ci/run; }
 
 # checkpatch does the kernel's C; the rest of the words are here.
 lint_spelling() {
@@ -32,7 +32,8 @@ lint_style() {
 	cd "$TREE"
 	mapfile -t files < <(ours .)
 	perl scripts/checkpatch.pl --strict --file "${files[@]}"
-	perl scripts/checkpatch.pl --strict --ignore ENOSYS,CAMELCASE --file "$ROOT"/harness/*.c "$ROOT"/harness/lsm/*.c "$ROOT"/harness/libffi/*.c # enosys.c means it, libFuzzer has such names
+	perl scripts/checkpatch.pl --strict --ignore ENOSYS,CAMELCASE --file "$ROOT"/harness/*.c "$ROOT"/harness/lsm/*.c "$ROOT"/harness/libffi/*.c \
+		"$ROOT"/harness/bench/*.[ch] # enosys.c means it, libFuzzer has such names
 }
 
 # The document names tests by names long enough for nothing else to have such a

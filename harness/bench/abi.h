@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What the benchmark needs of each ABI: a clock that counts instructions in a
+ * guest with -icount shift=0, and a trampoline with the constants in it, as
+ * compilers and libraries write it into memory that they then execute.
+ */
+#ifndef TRAMPFD_BENCH_ABI_H
+#define TRAMPFD_BENCH_ABI_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+static inline char *put(char *p, unsigned long long value, size_t size)
+{
+	memcpy(p, &value, size);	/* little-endian, as all of these ABIs are */
+	return p + size;
+}
+
+#if defined(ABI_x86_64) || defined(ABI_i386)
+static inline unsigned long long instructions(void)
+{
+	return __builtin_ia32_rdtsc();
+}
+#elif defined(ABI_arm64)
+static inline unsigned long long instructions(void)
+{
+	unsigned long long count, frequency;
+
+	asm volatile("mrs %0, cntvct_el0" : "=r" (count));
+	asm volatile("mrs %0, cntfrq_el0" : "=r" (frequency));
+	return count * (1000000000 / frequency);
+}
+#elif defined(ABI_arm)
+static inline unsigned long long instructions(void)
+{
+	unsigned long long count;
+	unsigned int frequency;
+
+	asm volatile("mrrc p15, 1, %Q0, %R0, c14" : "=r" (count));
+	asm volatile("mrc p15, 0, %0, c14, c0, 0" : "=r" (frequency));
+	return count * (1000000000 / frequency);
+}
+#endif
+
+/* GCC's for nested functions: both constants in the instructions */
+#if defined(ABI_x86_64)
+#define JIT_STRIDE	32
+static inline void jit(char *p, void *code, void *data)
+{
+	p = put(p, 0xfa1e0ff3, 4);			/* endbr64 */
+	p = put(p, 0xba49, 2);			/* movabs $data, %r10 */
+	p = put(p, (uintptr_t)data, sizeof(void *));
+	p = put(p, 0xbb49, 2);			/* movabs $code, %r11 */
+	p = put(p, (uintptr_t)code, sizeof(void *));
+	p = put(p, 0xcce3ff41, 4);			/* jmp *%r11; int3 */
+}
+#elif defined(ABI_i386)
+#define JIT_STRIDE	16
+static inline void jit(char *p, void *code, void *data)
+{
+	p = put(p, 0xfb1e0ff3, 4);			/* endbr32 */
+	p = put(p, 0xb9, 1);				/* mov $data, %ecx */
+	p = put(p, (uintptr_t)data, sizeof(void *));
+	p = put(p, 0xe9, 1);				/* jmp code */
+	put(p, (char *)code - (p + 4), 4);
+}
+#elif defined(ABI_arm64)
+#define JIT_STRIDE	32
+static inline void jit(char *p, void *code, void *data)
+{
+	p = put(p, 0xd503245f, 4);			/* bti c */
+	p = put(p, 0x58000071, 4);			/* ldr x17, data */
+	p = put(p, 0x58000090, 4);			/* ldr x16, code */
+	p = put(p, 0xd61f0200, 4);			/* br x16 */
+	p = put(p, (uintptr_t)data, sizeof(void *));
+	p = put(p, (uintptr_t)code, sizeof(void *));
+}
+#elif defined(ABI_arm)
+#define JIT_STRIDE	16
+static inline void jit(char *p, void *code, void *data)
+{
+	p = put(p, 0xe59fc000, 4);			/* ldr ip, data */
+	p = put(p, 0xe59ff000, 4);			/* ldr pc, code */
+	p = put(p, (uintptr_t)data, sizeof(void *));
+	p = put(p, (uintptr_t)code, sizeof(void *));
+}
+#endif
+
+#endif

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * The benchmark: ways to make trampolines, the peers, as a table.
+ */
+#ifndef TRAMPFD_BENCH_H
+#define TRAMPFD_BENCH_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+typedef void trampoline_t(void);
+
+/**
+ * struct peer - one way to make trampolines
+ *
+ * @name: As in the report.
+ * @create: Make @n, of which number i has the data @t + i and jumps to a target
+ *	of the peer's. @handle is for what else it has to know of each. Returns how
+ *	many there are, fewer than @n if it can make no more; errno says why.
+ * @set: Give number i the data @data + i; NULL if it can not.
+ * @free: Free one; NULL if its user had to keep the books on its own.
+ * @release: Give all back at once; NULL if it has @free.
+ * @slow: It makes system calls for each: not for very many.
+ *
+ * The target stores the data in @seen and does nothing else.
+ */
+struct peer {
+	const char *name;
+	size_t (*create)(trampoline_t **t, void **handle, size_t n);
+	void (*set)(trampoline_t **t, void **handle, size_t n, char *data);
+	void (*free)(trampoline_t *t, void *handle);
+	void (*release)(void);
+	int slow;
+};
+
+extern const struct peer *const peers[];
+
+/* Of own making, in peers.c, and those over a library */
+extern const struct peer peer_plain, peer_rwx, peer_toggle_each, peer_toggle_page,
+	peer_memfd, peer_text, peer_data, peer_slot, peer_push,
+	peer_ffi, peer_ffcall, peer_kernel, peer_library;
+
+/* Touches the books that peers without a library keep of what they mapped. */
+void peers_prepare(void);
+
+extern void *seen;
+
+/* How often memory was mapped and protected: mmap(), mprotect(), munmap() */
+extern unsigned long mapping_calls;
+
+/* The linker's --wrap gives these names to what is counted. */
+void *__real_mmap(void *addr, size_t size, int prot, int flags, int fd, off_t offset);
+void *__real_mmap64(void *addr, size_t size, int prot, int flags, int fd, off64_t offset);
+int __real_munmap(void *addr, size_t size);
+int __real_mprotect(void *addr, size_t size, int prot);
+
+/*
+ * targets.S: the data comes in the default register, as the slot's address there, or
+ * on the stack, as PUSH and the trampolines of libffi's text leave it.
+ */
+void target_data(void);
+void target_slot(void);
+void target_push(void);
+void target_text(void);
+
+#endif

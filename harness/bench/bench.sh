@@ -1,0 +1,18 @@
+#!/bin/bash
+# The benchmark: measures all peers and ABIs, prints the tables and makes the plots.
+#   bench.sh
+# Instructions, faults and memory are counted in guests, and repeat; times are of
+# this machine, and do not.
+# shellcheck source=harness/env.sh
+. "$(dirname "$0")/../env.sh"
+# shellcheck source=harness/arch.sh
+. "$ROOT/harness/arch.sh"
+
+here=$ROOT/harness/bench
+for list in packages-libffi.txt packages-bench.txt; do "$ROOT/harness/packages.sh" $list; done
+open_work
+for arch in x86_64 arm64; do "$ROOT/harness/kernel.sh" $arch; done
+for abi in x86_64 i386; do "$here/native.sh" $abi >/dev/null; done
+"$here/guest.sh" x86_64 1 1000 100000 1000000 3000000 >/dev/null
+for abi in i386 arm64 arm; do "$here/guest.sh" $abi 1 1000 100000 >/dev/null; done
+"$here/report.sh"

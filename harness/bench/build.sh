@@ -1,0 +1,55 @@
+#!/bin/bash
+# Builds the benchmark for an ABI in $WORK/bench/<abi>: static programs, one for
+# each libffi, as they share their names; *-static has the peers without libffi too,
+# and is the only one for other ABIs than x86_64.
+# bench-* is for a guest, native-* for this machine. Prints the directory.
+#   build.sh ABI
+# shellcheck source=harness/env.sh
+. "$(dirname "$0")/../env.sh"
+# shellcheck source=harness/arch.sh
+. "$ROOT/harness/arch.sh"
+
+here=$ROOT/harness/bench
+abi=$1
+out=$WORK/bench/$abi
+
+# The calls that peers make, not those of malloc()
+wrap=-Wl,--wrap=mmap,--wrap=mmap64,--wrap=munmap,--wrap=mprotect
+
+compile() { # PROGRAM FLAVOUR NAME [FLAG...]
+	local program=$1 flavour=$2 name=$3 libffi
+	shift 3
+	libffi=$("$ROOT/harness/libffi/build.sh" "$abi" "$flavour")
+	# shellcheck disable=SC2086 # words
+	$abi_cc $link -O2 -Wall -Wextra $wrap -D_GNU_SOURCE -D"ABI_$abi" -DFFI_NAME="\"$name\"" -isystem "$include" \
+		-I "$TREE/tools/lib/trampfd" -I "$libffi/build/include" -o "$out/$program-$flavour" \
+		"$here"/{"$program",table,peers,libraries}.c "$here/targets.S" "$libffi/build/.libs/libffi.a" "$out/libtrampfd.a" "$@"
+}
+
+compile_all() { # PROGRAM [FLAG...]
+	local program=$1 ffcall=()
+	shift
+	[ "$abi" != x86_64 ] || ffcall=(-DFFCALL -lcallback)
+	compile "$program" static "libffi, static trampolines" -DFFI_STATIC "$@" "${ffcall[@]}"
+	[ "$abi" = x86_64 ] || return 0
+	compile "$program" debian "libffi of Debian" "$@"
+	compile "$program" trampfd "libffi over libtrampfd" "$@"
+}
+
+open_work
+abi_facts "$abi"
+include=$("$ROOT/harness/headers.sh" "$abi")
+mkdir -p "$out"
+link="-static -no-pie"
+make -C "$TREE/tools/lib/trampfd" OUTPUT="$out" CC="ccache $abi_cc" KHDR_INCLUDES="-isystem $include" \
+	"$out/libtrampfd.a" >"$LOG/bench-$abi.log" 2>&1 || die "libtrampfd does not compile (log: $LOG/bench-$abi.log)"
+compile_all bench
+# Trampolines as near to their targets as in a program that uses shared libraries
+case $abi in
+x86_64) link="-static-pie -fPIE" compile_all native -DNATIVE ;;
+i386) compile_all native -DNATIVE ;;
+esac
+for program in "$here/export.c" "$ROOT/harness/sandbox.c"; do
+	$abi_cc -static -O2 -Wall -Wextra -isystem "$include" -o "$out/$(basename "$program" .c)" "$program"
+done
+echo "$out"

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Where trampolines jump to: each stores its data in `seen`. target_text does what
+ * libffi's alternate entries do before that (ffi_closure_unix64_alt and the like).
+ */
+	.text
+
+.macro function name
+	.globl \name
+#ifdef ABI_arm
+	.type \name, %function
+#else
+	.type \name, @function
+#endif
+	.balign 16
+\name:
+.endm
+
+#if defined(ABI_x86_64)
+
+function target_push
+	ud2
+function target_slot
+	endbr64
+	mov (%r10), %r10
+	mov %r10, seen(%rip)
+	ret
+function target_text
+	endbr64
+	mov 8(%rsp), %r10
+	add $16, %rsp
+	jmp target_data
+function target_data
+	endbr64
+	mov %r10, seen(%rip)
+	ret
+
+#elif defined(ABI_i386)
+
+function target_push
+	endbr32
+	mov (%eax), %eax
+	mov %eax, seen
+	pop %eax
+	ret
+function target_slot
+	endbr32
+	mov (%ecx), %ecx
+	mov %ecx, seen
+	ret
+function target_text
+	endbr32
+	mov 4(%esp), %ecx
+	add $8, %esp
+	jmp target_data
+function target_data
+	endbr32
+	mov %ecx, seen
+	ret
+
+#elif defined(ABI_arm64)
+
+function target_push
+	udf #0
+function target_slot
+	hint #34			/* bti c */
+	ldr x17, [x17]
+	adrp x16, seen
+	str x17, [x16, :lo12:seen]
+	ret
+function target_text
+	hint #34
+	ldr x17, [sp, #8]
+	add sp, sp, #16
+	b target_data
+function target_data
+	hint #34
+	adrp x16, seen
+	str x17, [x16, :lo12:seen]
+	ret
+
+#elif defined(ABI_arm)
+
+	.arm
+function target_push
+	udf #0
+function target_slot
+	ldr r12, [r12]
+	ldr r3, =seen
+	str r12, [r3]
+	bx lr
+function target_text
+	ldr r12, [sp, #4]
+	add sp, sp, #8
+	b target_data
+function target_data
+	ldr r3, =seen
+	str r12, [r3]
+	bx lr
+	.ltorg
+
+#endif
+
+	.section .note.GNU-stack, "", %progbits

@@ -103,6 +103,11 @@ is_library_tested() { # ABI
 	case $1 in *_be) return 1 ;; esac # which Debian has no C library for
 }
 
+# On the kernel that most programs of it run on
+is_cost_known() { # KERNEL ABI
+	[ "$(kernel_of "$2")" = "$1" ] && [ "$2" != riscv64 ]
+}
+
 # Both backends where the kernel has trampolines, else what is chosen by itself;
 # a tenth of a million trampolines unless it is for check-all
 library_tests() { # KERNEL
@@ -284,6 +289,8 @@ for arch; do
 	for abi in $abis; do
 		step "program of the tutorial, $abi on $arch" documented_program_runs \
 			Documentation/userspace-api/trampfd.rst "$arch" "$abi"
+		is_cost_known "$arch" "$abi" || continue
+		step "cost of a trampoline, $abi on $arch" "$ROOT/harness/bench/exact.sh" "$abi"
 	done
 	for cpu in ${cpus#* }; do
 		[ "$cpu" = "$cpus" ] || CPU=$cpu run_selftests "$arch" "${abis%% *}"

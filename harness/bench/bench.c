@@ -7,6 +7,7 @@
  *	PEER <tab> TRAMPOLINES <tab> stops <tab> NUMBER (WHY)
  * for a peer that can make no more.
  *	bench NUMBER...             each peer with so many trampolines
+ *	bench --only NAME NUMBER... one of them
  *	bench --start NAME          make a trampoline of that peer, call it and end
  * Each measurement is in a process and a cgroup of its own.
  */
@@ -450,24 +451,30 @@ static void measure_more(const struct peer *peer, size_t what)
 
 int main(int argc, char **argv)
 {
+	const char *only = NULL;
 	size_t i, n, what;
 	int arg;
 
 	/* By itself and by the sandbox */
 	self = argv[0];
+	if (argc > 2 && !strcmp(argv[1], "--only"))
+		only = argv[2];
 	if (argc > 2 && !strcmp(argv[argc - 2], "--start"))
 		return start(argv[argc - 1]);
 	cgroups_mount();
 	for (i = 0; peers[i]; i++) {
+		if (only && strcmp(peers[i]->name, only))
+			continue;
 		for (what = 0; what < 3; what++)
 			in_a_process(measure_more, peers[i], what);
-		for (arg = 1; arg < argc; arg++) {
+		for (arg = only ? 3 : 1; arg < argc; arg++) {
 			n = strtoul(argv[arg], NULL, 0);
 			if (n <= NR_SLOW || !peers[i]->slow)
 				in_a_process(measure, peers[i], n);
 		}
 	}
 	for (i = 0; peers[i]; i++)
-		in_a_process(measure_more, peers[i], 3);
+		if (!only || !strcmp(peers[i]->name, only))
+			in_a_process(measure_more, peers[i], 3);
 	return 0;
 }

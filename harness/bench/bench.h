@@ -64,4 +64,8 @@ void target_slot(void);
 void target_push(void);
 void target_text(void);
 
+/* These do nothing; target_pop does it after PUSH. */
+void target_nothing(void);
+void target_pop(void);
+
 #endif

@@ -18,6 +18,11 @@
 
 #if defined(ABI_x86_64)
 
+function target_pop
+	ud2
+function target_nothing
+	endbr64
+	ret
 function target_push
 	ud2
 function target_slot
@@ -37,6 +42,13 @@ function target_data
 
 #elif defined(ABI_i386)
 
+function target_pop
+	endbr32
+	pop %eax
+	ret
+function target_nothing
+	endbr32
+	ret
 function target_push
 	endbr32
 	mov (%eax), %eax
@@ -60,6 +72,11 @@ function target_data
 
 #elif defined(ABI_arm64)
 
+function target_pop
+	udf #0
+function target_nothing
+	hint #34
+	ret
 function target_push
 	udf #0
 function target_slot
@@ -82,6 +99,10 @@ function target_data
 #elif defined(ABI_arm)
 
 	.arm
+function target_pop
+	udf #0
+function target_nothing
+	bx lr
 function target_push
 	udf #0
 function target_slot

@@ -1,0 +1,44 @@
+#!/bin/bash
+# Compares what a trampoline of an ABI costs with what it is known to cost: exact.c
+# says how the lines are to be read. A number that changed, for better or worse, is
+# to be understood, and then to be changed here.
+#   exact.sh ABI    KERNEL says on which, default harness/arch.sh's kernel_of
+# shellcheck source=harness/env.sh
+. "$(dirname "$0")/../env.sh"
+# shellcheck source=harness/arch.sh
+. "$ROOT/harness/arch.sh"
+
+known() { # ABI
+	case $1 in
+	x86_64) cat <<-END ;;
+		DATA 3, 2 VMAs, 64 and 25 faults, 64 and 256 pages
+		SLOT 3, 2 VMAs, 64 and 25 faults, 64 and 256 pages
+		END
+	i386) cat <<-END ;;
+		DATA 5, 2 VMAs, 32 and 25 faults, 32 and 256 pages
+		SLOT 5, 2 VMAs, 32 and 25 faults, 32 and 256 pages
+		PUSH 7, 2 VMAs, 32 and 25 faults, 32 and 256 pages
+		END
+	arm64) cat <<-END ;;
+		DATA 4, 2 VMAs, 64 and 13 faults, 64 and 128 pages
+		SLOT 4, 2 VMAs, 64 and 13 faults, 64 and 128 pages
+		END
+	arm) cat <<-END ;;
+		DATA 2, 2 VMAs, 32 and 7 faults, 32 and 64 pages
+		SLOT 3, 2 VMAs, 64 and 13 faults, 64 and 128 pages
+		END
+	esac
+}
+
+abi=$1
+abi_facts "$abi"
+open_work
+out=$WORK/bench/$abi
+mkdir -p "$out"
+include=$("$ROOT/harness/headers.sh" "$abi")
+here=$ROOT/harness/bench
+$abi_cc -static -no-pie -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -D"ABI_$abi" -isystem "$include" -o "$out/exact" \
+	"$here/exact.c" "$here/targets.S"
+ICOUNT=yes "$ROOT/harness/vm.sh" "${KERNEL:-$(kernel_of "$abi")}" "$out/exact" >"$out/exact.now" </dev/null
+cat "$out/exact.now"
+diff <(known "$abi") "$out/exact.now"

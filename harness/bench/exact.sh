@@ -11,21 +11,21 @@
 known() { # ABI
 	case $1 in
 	x86_64) cat <<-END ;;
-		DATA 3, 2 VMAs, 64 and 25 faults, 64 and 256 pages
-		SLOT 3, 2 VMAs, 64 and 25 faults, 64 and 256 pages
+		DATA 3, 2 VMAs, 64 and 17 faults, 64 and 256 pages
+		SLOT 3, 2 VMAs, 64 and 17 faults, 64 and 256 pages
 		END
 	i386) cat <<-END ;;
-		DATA 5, 2 VMAs, 32 and 25 faults, 32 and 256 pages
-		SLOT 5, 2 VMAs, 32 and 25 faults, 32 and 256 pages
-		PUSH 7, 2 VMAs, 32 and 25 faults, 32 and 256 pages
+		DATA 5, 2 VMAs, 32 and 17 faults, 32 and 256 pages
+		SLOT 5, 2 VMAs, 32 and 17 faults, 32 and 256 pages
+		PUSH 7, 2 VMAs, 32 and 17 faults, 32 and 256 pages
 		END
 	arm64) cat <<-END ;;
-		DATA 4, 2 VMAs, 64 and 13 faults, 64 and 128 pages
-		SLOT 4, 2 VMAs, 64 and 13 faults, 64 and 128 pages
+		DATA 4, 2 VMAs, 64 and 9 faults, 64 and 128 pages
+		SLOT 4, 2 VMAs, 64 and 9 faults, 64 and 128 pages
 		END
 	arm) cat <<-END ;;
-		DATA 2, 2 VMAs, 32 and 7 faults, 32 and 64 pages
-		SLOT 3, 2 VMAs, 64 and 13 faults, 64 and 128 pages
+		DATA 2, 2 VMAs, 32 and 5 faults, 32 and 64 pages
+		SLOT 3, 2 VMAs, 64 and 9 faults, 64 and 128 pages
 		END
 	esac
 }

@@ -18,7 +18,7 @@ out=$("$ROOT/harness/bench/build.sh" "$abi")
 results=()
 for flavour in static $([ "$abi" != x86_64 ] || echo debian trampfd); do
 	say "benchmark: $abi on $kernel, with libffi $flavour ..."
-	ICOUNT=yes MEM=2G TIMEOUT=3000 FILES=$out/sandbox \
+	ICOUNT=yes MEM=2G TIMEOUT=14400 FILES=$out/sandbox \
 		"$ROOT/harness/vm.sh" "$kernel" "$out/bench-$flavour" "$@" >"$out/$flavour.tsv" </dev/null
 	results+=("$out/$flavour.tsv")
 done

@@ -57,6 +57,26 @@ rows() { # FILE COLUMN...
 		}' - "$file" | sed '1s/^/Trampolines/'
 }
 
+# A column for each ABI, of what 1,000 calls have more than those of the first peer
+calls() {
+	local abi files=()
+	for abi in $call_abis; do
+		[ ! -e "$dir/$abi/bench.tsv" ] || files+=("$dir/$abi/bench.tsv")
+	done
+	awk -F'\t' '
+		FNR == 1 { abi[++abis] = FILENAME; sub(/\/bench.tsv$/, "", abi[abis]); sub(/.*\//, "", abi[abis]) }
+		$2 == 1000 && $3 == "call instructions each" { value[$1, abis] = $4; if (!seen[$1]++) peer[++peers] = $1 }
+		END {
+			printf "Trampolines"
+			for (a = 1; a <= abis; a++) printf "\t%s", abi[a]
+			for (p = 1; p <= peers; p++) {
+				printf "\n%s", peer[p]
+				for (a = 1; a <= abis; a++) printf (peer[p], a) in value ? "\t%.0f" : "\t", value[peer[p], a] - value[peer[1], a]
+			}
+			print ""
+		}' "${files[@]}"
+}
+
 section() { printf '\n%s\n\n' "$*"; }
 
 tables() {
@@ -74,23 +94,28 @@ tables() {
 	section "Processes (x86_64): instructions more to start one that makes one; bytes charged for each trampoline of 100 processes with 1,000; instructions more to fork with a million; in a process under PR_SET_MDWE; in the sandbox"
 	rows "$file" "start=more at start, instructions@1" "100 processes=of 100 processes, charged bytes each@100000" \
 		"fork=fork instructions@1000000" "MDWE=under PR_SET_MDWE@1" "sandbox=in the sandbox@1" | rst_table
-	for abi in $call_abis; do
-		[ -e "$dir/$abi/bench.tsv" ] || continue
-		section "Instructions for each of 100,000 ($abi): of a call more than a function pointer has, to make it, of the first call, to set it; bytes, VMAs and faults"
-		rows "$dir/$abi/bench.tsv" "call=call instructions each@100000-" "make=create instructions each@100000" \
-			"first call=first call instructions each@100000" "set=set instructions each@100000" "bytes=charged bytes each@100000" \
-			"VMAs=VMAs@100000" "faults made=create faults@100000" "faults called=first call faults@100000" | rst_table
-	done
+	section "Instructions of a call, more than a function pointer has, by ABI"
+	calls | rst_table
 	for abi in $native_abis; do
 		[ -e "$dir/$abi/native.tsv" ] || continue
-		section "Nanoseconds of a call on this machine ($abi), medians and quartiles, by how many are called"
+		section "Nanoseconds of a call on this machine ($abi), by how many different ones are called in turn, in sequence or at random: medians; quartiles are at most so many percent apart"
 		awk -F'\t' '
-			{ column = $2 " " $3; cell[$1, column] = sprintf("%.1f (%.1f-%.1f)", $4, $5, $6) }
+			{
+				column = $2 ($3 == "at random" ? " random" : "")
+				cell[$1, column] = sprintf("%.1f", $4)
+				apart = 100 * ($6 - $5) / $4
+				if (apart > spread[$1]) spread[$1] = apart
+			}
 			!row[$1]++ { rows[++n] = $1 } !head[column]++ { heads[++columns] = column }
 			END {
 				printf "Trampolines"
 				for (i = 1; i <= columns; i++) printf "\t%s", heads[i]
-				for (r = 1; r <= n; r++) { printf "\n%s", rows[r]; for (i = 1; i <= columns; i++) printf "\t%s", cell[rows[r], heads[i]] }
+				printf "\tspread"
+				for (r = 1; r <= n; r++) {
+					printf "\n%s", rows[r]
+					for (i = 1; i <= columns; i++) printf "\t%s", cell[rows[r], heads[i]]
+					printf "\t%.0f %%", spread[rows[r]]
+				}
 				print ""
 			}' "$dir/$abi/native.tsv" | rst_table
 	done

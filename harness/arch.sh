@@ -3,7 +3,7 @@
 # programs: the one place to add another.
 #
 # A kernel is named ARCH or ARCH-VARIANT: one of the same architecture that has
-# harness/config/VARIANT.config as well.
+# harness/config/VARIANT.config as well; ARCH-ONE+TWO has both.
 
 ARCHES="x86_64 i386 arm64 arm riscv64"
 

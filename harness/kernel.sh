@@ -1,6 +1,6 @@
 #!/bin/bash
 # Builds a kernel in $WORK/<KERNEL>: ARCH, or ARCH-VARIANT with
-# harness/config/VARIANT.config over the other fragments.
+# harness/config/VARIANT.config over the other fragments (ARCH-ONE+TWO: both).
 #   kernel.sh KERNEL            the kernel
 #   kernel.sh --config KERNEL   only its configuration, whose path is printed
 #   kernel.sh --lint KERNEL     only our objects, with the compiler's and sparse's
@@ -31,9 +31,13 @@ fi
 
 # What we ask for, the last word last.
 fragments() {
-	local file
+	local file part
 	for file in "$ROOT/harness/config/common.config" "$ROOT/harness/config/$base.config" \
-		"$TREE/tools/testing/selftests/trampfd/config" "$ROOT/harness/config/$variant.config"; do
+		"$TREE/tools/testing/selftests/trampfd/config"; do
+		[ ! -f "$file" ] || echo "$file"
+	done
+	for part in ${variant//+/ }; do
+		file=$ROOT/harness/config/$part.config
 		[ ! -f "$file" ] || echo "$file"
 	done
 }

@@ -6,6 +6,7 @@
 # PROGRAM is a file of the host, put into the guest's /, or "busybox", which
 # every guest but the big-endian ones has. From the environment:
 #   FILES    more files for the guest, "host[:guest] ..."; relative to its /
+#   DISK     an image, which the guest reads as /dev/vda
 #   TIMEOUT  seconds, default 300 (a shell: none)
 #   MEM SMP CPU   of the guest, default what harness/arch.sh has, 2, the first there
 #   ICOUNT   not empty: one processor whose clock is the number of instructions
@@ -73,6 +74,8 @@ parents() { # GUEST DIRECTORY
 }
 
 emulate() { # CHANNELS
+	[ -z "${DISK:-}" ] || set -- "$@" -device virtio-blk-device,drive=disk \
+		-drive "file=$DISK,if=none,id=disk,format=raw,readonly=on"
 	# shellcheck disable=SC2086 # $guest is a command and its arguments
 	exec timeout --foreground -k 5 "$timeout" $guest ${ICOUNT:+-icount shift=0,sleep=off} \
 		-smp "${SMP:-$([ -n "${ICOUNT:-}" ] && echo 1 || echo 2)}" -m "${MEM:-$memory}" \

@@ -4,7 +4,7 @@
 ARCH ?= x86_64
 SHELL := /bin/bash
 .NOTPARALLEL:
-.PHONY: help run vm kernel selftests headers check check-all check-libffi lsm stress fuzz figures bench coverage docs series check-series tree packages clean
+.PHONY: help run vm kernel selftests headers check check-all check-libffi runtimes lsm stress fuzz figures bench coverage docs series check-series tree packages clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -34,9 +34,15 @@ check: ## check everything, or only ARCH=
 check-all: ## check, and kernels without trampfd, with the checkers of the kernel; fuzz
 	@harness/check.sh --all $(check_archs)
 
-check-libffi: kernel ## run the test suite of libffi over libtrampfd, beside Debian's
+check-libffi: tree ## run the test suite of libffi over libtrampfd, beside Debian's
 	@harness/packages.sh packages-libffi.txt
 	@harness/libffi/check.sh $(ARCH)
+
+runtimes: tree ## call back through Debian's Python, Ruby, Java ..., in a sandbox; what a closure costs
+	@harness/packages.sh packages-libffi.txt
+	@harness/packages.sh packages-runtimes.txt
+	@harness/runtimes/run.sh
+	@harness/runtimes/run.sh --cost
 
 lsm: tree ## try trampfd under each security module, enforcing
 	@harness/lsm.sh

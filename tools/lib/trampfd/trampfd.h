@@ -22,7 +22,8 @@
  * - the library: the same instructions, assembled into the library's own text
  *   for the registers that are of most use.  The text itself serves for the
  *   first instance of each kind; for more, the library's own file is mapped
- *   again, next to ordinary memory for the table.
+ *   again, next to ordinary memory for the table.  A table is of 4096 bytes, and
+ *   where pages are larger it takes one nevertheless.
  *
  * Unless one is asked for, the kernel is asked first, and the library takes its
  * place where the kernel does not have trampolines or may not give them (ENOSYS,

@@ -8,6 +8,7 @@
  * for a peer that can make no more.
  *	bench NUMBER...             each peer with so many trampolines
  *	bench --only NAME NUMBER... one of them
+ *	bench --short NUMBER...     each, but not what is of processes
  *	bench --start NAME          make a trampoline of that peer, call it and end
  * Each measurement is in a process and a cgroup of its own.
  */
@@ -453,28 +454,33 @@ int main(int argc, char **argv)
 {
 	const char *only = NULL;
 	size_t i, n, what;
-	int arg;
+	int arg, first = 1, whole = 1;
 
 	/* By itself and by the sandbox */
 	self = argv[0];
-	if (argc > 2 && !strcmp(argv[1], "--only"))
-		only = argv[2];
 	if (argc > 2 && !strcmp(argv[argc - 2], "--start"))
 		return start(argv[argc - 1]);
+	if (argc > 2 && !strcmp(argv[1], "--only")) {
+		only = argv[2];
+		first = 3;
+	} else if (argc > 1 && !strcmp(argv[1], "--short")) {
+		whole = 0;
+		first = 2;
+	}
 	cgroups_mount();
 	for (i = 0; peers[i]; i++) {
 		if (only && strcmp(peers[i]->name, only))
 			continue;
-		for (what = 0; what < 3; what++)
+		for (what = 0; whole && what < 3; what++)
 			in_a_process(measure_more, peers[i], what);
-		for (arg = only ? 3 : 1; arg < argc; arg++) {
+		for (arg = first; arg < argc; arg++) {
 			n = strtoul(argv[arg], NULL, 0);
 			if (n <= NR_SLOW || !peers[i]->slow)
 				in_a_process(measure, peers[i], n);
 		}
 	}
 	for (i = 0; peers[i]; i++)
-		if (!only || !strcmp(peers[i]->name, only))
+		if (whole && (!only || !strcmp(peers[i]->name, only)))
 			in_a_process(measure_more, peers[i], 3);
 	return 0;
 }

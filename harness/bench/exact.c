@@ -97,7 +97,7 @@ static void measure(unsigned int mode, const char *name, trampoline_t *target)
 	struct trampfd_create_args a = { .mode = mode, .nr = TRAMPFD_NR_MAX };
 	long mappings = vmas(), table_faults, code_faults;
 	size_t page = getpagesize(), i;
-	char *code, *table;
+	char *code, *table, bytes = 0;
 	void **slot;
 	int fd;
 
@@ -113,12 +113,14 @@ static void measure(unsigned int mode, const char *name, trampoline_t *target)
 
 	table_faults = faults();
 	for (i = 0; i < a.table_size; i += 2 * page)
-		*(volatile char *)(table + i) = 0;
+		table[i] = 0;
 	table_faults = faults() - table_faults;
 	code_faults = faults();
 	for (i = 0; i < a.code_size; i += page)
-		(void)*(volatile char *)(code + i);
+		bytes |= code[i];
 	code_faults = faults() - code_faults;
+	if (!bytes)
+		die("code");
 
 	slot = (void **)table;
 	slot[1] = target;

@@ -3,7 +3,7 @@
 # that harness/bench/bench.c describes are in the file that is printed. On x86 the
 # guest's processor zeroes a page in 512 instructions, as one without ERMS does: with
 # it QEMU counts each byte of 4096 for one.
-#   guest.sh ABI NUMBER...
+#   guest.sh ABI [--short] NUMBER...
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/arch.sh

@@ -34,7 +34,7 @@ rows() { # FILE COLUMN...
 		{ value[$1, $2, $3] = $4; if (!seen[$1]++) peer[++peers] = $1 }
 		function number(v,  i) {
 			if (v !~ /^-?[0-9.]+$/) return v
-			if (v < 100 && v > -100) { v = sprintf("%.1f", v); sub(/\.0$/, "", v); return v }
+			if (v < 100 && v > -100) { v = sprintf("%.1f", v); sub(/\.0$/, "", v); return v == "-0" ? 0 : v }
 			v = sprintf("%.0f", v)
 			for (i = length(v) - 3; i > (v < 0); i -= 3) v = substr(v, 1, i) "," substr(v, i + 1)
 			return v

@@ -55,7 +55,7 @@ stress: tree ## run the stress test for SECONDS=300; SEED= repeats one
 figures: kernel ## measure
 	@ARCH='$(ARCH)' harness/figures.sh
 
-bench: kernel ## measure trampfd beside other ways to make trampolines
+bench: tree ## measure trampfd beside other ways to make trampolines
 	@harness/bench/bench.sh
 
 coverage: tree ## measure which lines of our kernel files the tests run

@@ -8,7 +8,7 @@
 # shellcheck source=harness/arch.sh
 . "$ROOT/harness/arch.sh"
 
-abi=$1 rounds=${2:-51}
+abi=$1 rounds=${2:-21}
 kernel=$(kernel_of "$abi")
 out=$("$ROOT/harness/bench/build.sh" "$abi")
 files=()

@@ -134,6 +134,8 @@ plot_by_number() { # NAME TITLE WHAT
 			set title "$2"
 			set logscale xy
 			set xlabel "trampolines"
+			set xtics ("1" 1, "1,000" 1000, "100,000" 100000, "3,000,000" 3000000)
+			set xrange [0.7:5000000]
 			set key outside right noenhanced
 			set grid
 			plot for [i=0:$(($(grep -c '"' "$data") - 1))] "$data" index i using 1:2 with linespoints title columnheader(1)

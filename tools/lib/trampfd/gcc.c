@@ -26,12 +26,13 @@
 #endif
 
 #define BLOCK_SIZE	4096
+#define BLOCK_NR	(BLOCK_SIZE / sizeof(void *) - 2)
 
 /* Part of a thread's stack */
 struct block {
 	struct block *below;
 	size_t nr;
-	void *trampolines[BLOCK_SIZE / sizeof(void *) - 2];
+	void *trampolines[BLOCK_NR];
 };
 
 static __thread struct block *top;
@@ -83,7 +84,7 @@ void __gcc_nested_func_ptr_created(void *chain, void *func, void *dst)
 {
 	void *trampoline;
 
-	if (!top || top->nr == sizeof(top->trampolines) / sizeof(void *))
+	if (!top || top->nr == BLOCK_NR)
 		push_block();
 	trampoline = trampfd_alloc(pool, func, chain);
 	if (!trampoline)

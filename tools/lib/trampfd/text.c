@@ -188,7 +188,9 @@ static bool has_text(int fd, off_t offset, const char *text, size_t size)
 	size_t len;
 
 	for (; size; size -= len, text += len, offset += len) {
-		len = size < sizeof(buffer) ? size : sizeof(buffer);
+		len = sizeof(buffer);
+		if (len > size)
+			len = size;
 		if (pread(fd, buffer, len, offset) != (ssize_t)len ||
 		    memcmp(buffer, text, len))
 			return false;

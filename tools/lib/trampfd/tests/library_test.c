@@ -659,10 +659,23 @@ static void stop(int sig)
 		sched_yield();
 }
 
+/* So many that a thread that has one more, or one less, does not need the pool */
+static void have_some_at_hand(void)
+{
+	void *t[40];
+	int i;
+
+	for (i = 0; i < 40; i++)
+		t[i] = alloc(NULL, 1);
+	for (i = 0; i < 40; i++)
+		trampfd_free(t[i]);
+}
+
 static void *pairs_until_stop(void *arg)
 {
 	struct work *w = arg;
 
+	have_some_at_hand();
 	while (!__atomic_load_n(&w->stop, __ATOMIC_RELAXED)) {
 		trampfd_free(alloc(NULL, 1));
 		__atomic_store_n(&w->steps, w->steps + 1, __ATOMIC_RELEASE);
@@ -682,11 +695,12 @@ static int work_beside_a_stopped_thread(void *arg)
 	signal(SIGUSR1, stop);
 	if (pthread_create(&thread, NULL, pairs_until_stop, &w))
 		return 1;
-	/* Until both have what they need at hand */
+	have_some_at_hand();
+	/* Until those that meet have come apart */
 	while (__atomic_load_n(&w.steps, __ATOMIC_ACQUIRE) < 1000)
 		trampfd_free(alloc(NULL, 1));
-	alarm(60); /* if the stopped thread holds us up */
-	for (i = 1; i <= 200; i++) {
+	alarm(120); /* if the stopped thread holds us up */
+	for (i = 1; i <= 50; i++) {
 		pthread_kill(thread, SIGUSR1);
 		while (__atomic_load_n(&stopped, __ATOMIC_ACQUIRE) < i)
 			sched_yield();

@@ -18,9 +18,6 @@
  * locked (mlockall(2)), for each level.
  */
 #include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "internal.h"
 
@@ -47,23 +44,6 @@ API void *trampfd_alloc(struct trampfd_pool *pool, void *code, void *data)
 	if (unlikely(nr - 1 >= SHARD_MAX))
 		return alloc_long(pool, shard, nr, code, data);
 	return pop(shard, nr, code, data);
-}
-
-static void die(const char *why)
-{
-	if (write(STDERR_FILENO, why, strlen(why)) < 0)
-		abort();
-	abort();
-}
-
-/* Out of line, so that trampfd_free() has no frame for it */
-static __attribute__((noinline)) void free_wrong(const void *trampoline)
-{
-	if (!trampoline)
-		return;
-	if (trampfd_is_trampoline(trampoline))
-		die("trampfd_free(): the trampoline is free already\n");
-	die("trampfd_free(): not a trampoline\n");
 }
 
 API void trampfd_free(void *trampoline)

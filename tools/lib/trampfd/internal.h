@@ -238,6 +238,8 @@ void *alloc_long(struct trampfd_pool *pool, struct shard *shard, size_t nr, void
 		 void *data);
 void free_long(struct trampfd_pool *pool, struct shard *shard, size_t nr, void *trampoline,
 	       struct trampfd_slot *slot);
+/* What is not there to be freed: NULL, which is right, or the program's end */
+void free_wrong(const void *trampoline);
 
 /* memory.c: memory that malloc() does not know of; NULL with errno */
 void *memory_map(size_t size);

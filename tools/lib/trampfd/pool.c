@@ -413,6 +413,22 @@ void free_long(struct trampfd_pool *pool, struct shard *shard, size_t nr, void *
 	push(shard, nr, trampoline, slot);
 }
 
+static void die(const char *why)
+{
+	if (write(STDERR_FILENO, why, strlen(why)) < 0)
+		abort();
+	abort();
+}
+
+void free_wrong(const void *trampoline)
+{
+	if (!trampoline)
+		return;
+	if (trampfd_is_trampoline(trampoline))
+		die("trampfd_free(): the trampoline is free already\n");
+	die("trampfd_free(): not a trampoline\n");
+}
+
 API struct trampfd_pool *trampfd_pool_create(const struct trampfd_pool_attr *attr)
 {
 	static const struct trampfd_pool_attr none;

@@ -20,7 +20,7 @@ guest_kunit() { # KERNEL
 	APPEND=kunit.enable=1 guest_tap "KUnit on $1" '    ' "$1" "$cat" /sys/kernel/debug/kunit/trampfd/results
 }
 
-lint_scripts() { cd "$ROOT" && shellcheck harness/*.sh harness/bench/*.sh harness/libffi/*.sh .ci/run; }
+lint_scripts() { cd "$ROOT" && shellcheck harness/*.sh harness/{bench,libffi,runtimes}/*.sh .ci/run; }
 
 # checkpatch does the kernel's C; the rest of the words are here.
 lint_spelling() {
@@ -32,8 +32,9 @@ lint_style() {
 	cd "$TREE"
 	mapfile -t files < <(ours .)
 	perl scripts/checkpatch.pl --strict --file "${files[@]}"
-	perl scripts/checkpatch.pl --strict --ignore ENOSYS,CAMELCASE --file "$ROOT"/harness/*.c "$ROOT"/harness/lsm/*.c "$ROOT"/harness/libffi/*.c \
-		"$ROOT"/harness/bench/*.[ch] # enosys.c means it, libFuzzer has such names
+	# enosys.c means it, libFuzzer has such names
+	perl scripts/checkpatch.pl --strict --ignore ENOSYS,CAMELCASE --file "$ROOT"/harness/*.c "$ROOT"/harness/{lsm,libffi}/*.c \
+		"$ROOT"/harness/bench/*.[ch] "$ROOT"/harness/runtimes/closures.c
 }
 
 # The document names tests by names long enough for nothing else to have such a
@@ -245,6 +246,8 @@ done | xargs -n1 | sort -u)
 open_work
 
 step "packages" "$ROOT/harness/packages.sh"
+step "packages for libffi" "$ROOT/harness/packages.sh" packages-libffi.txt
+[ -z "$all" ] || step "packages for the runtimes" "$ROOT/harness/packages.sh" packages-runtimes.txt
 step "tree" "$ROOT/harness/tree.sh"
 case "$*" in *-*)
 	for abi in $all_abis; do programs_for "$abi"; done
@@ -305,6 +308,7 @@ case " $* " in *" x86_64 "*)
 		fast_path_is_short sanitizers_find_nothing example_runs}; do
 		step "library: ${promise//_/ }" "$ROOT/harness/library.sh" "$promise"
 	done
+	step "libffi's closures over libtrampfd" "$ROOT/harness/libffi/check.sh" --quick x86_64
 	step "guest: i386 program runs on x86_64" "$ROOT/harness/test-harness.sh" i386_program_runs_on_x86_64
 	step "program of the README" documented_program_runs README.md x86_64 x86_64
 	step "program of the man page" documented_program_runs man/man2/trampfd_create.2 x86_64 x86_64
@@ -323,7 +327,13 @@ if [ -n "$all" ]; then
 		arch_facts "$arch"
 		for variant in $checkers without-trampfd; do check_variant "$arch-$variant"; done
 	done
-	case " $* " in *" x86_64 "*) step "fuzzer, 20 s" "$ROOT/harness/fuzz.sh" 20 ;; esac
+	for arch; do
+		[ "$arch" = riscv64 ] || step "libffi's test suite over libtrampfd, $arch" "$ROOT/harness/libffi/check.sh" "$arch"
+	done
+	case " $* " in *" x86_64 "*)
+		step "callbacks of Debian's runtimes" "$ROOT/harness/runtimes/run.sh"
+		step "fuzzer, 20 s" "$ROOT/harness/fuzz.sh" 20 ;;
+	esac
 fi
 
 tally

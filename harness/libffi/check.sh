@@ -1,9 +1,12 @@
 #!/bin/bash
 # Checks libffi over libtrampfd: whatever of libffi's test suite passes with
 # Debian's own passes with ours in the sandbox, where Debian's has no closures.
+# With ours shared and static, on each kernel that runs the ABI, and on one
+# without trampfd. A table says how many passed.
 #   check.sh [--quick] ABI...
-# --quick: only the closures of ours, compiled once, none of which may fail.
-# LIBFFI_TEST_OPTIMIZATION: as for test.sh
+# --quick: only the closures, with ours, compiled once, on one kernel (KERNEL says
+# which); none may fail.
+# LIBFFI_TEST_OPTIMIZATION: as for test.sh; LIBFFI_TESTS: only these of its parts
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 
@@ -11,6 +14,14 @@ here=$ROOT/harness/libffi
 failed=
 
 complain() { say "FAILED  $*"; failed=yes; }
+
+kernels_of() { # ABI
+	case $1 in
+	i386) echo x86_64 i386 ;;
+	arm) echo arm64 arm ;;
+	*) echo "$1" ;;
+	esac
+}
 
 # What runtest says of the tests, but how often a test was named so
 results() { # WORD SUM
@@ -23,10 +34,26 @@ compare() { # WHAT LIST LIST
 	[ -z "$missing" ] || complain "$1:"$'\n'"$missing"
 }
 
-# test.sh, with its .sum in $sum
-run() { # ARGUMENT...
-	sum=$("$here/test.sh" "$@")
+# test.sh, with what passed in $lists/NAME, and a row of the table
+run() { # NAME WHAT ARGUMENT...
+	local list=$lists/$1 what=$2 sum
+	shift 2
+	# shellcheck disable=SC2086 # words
+	sum=$("$here/test.sh" "$@" ${LIBFFI_TESTS:-})
 	grep -q '^PASS: ' "$sum" || die "nothing passes: $sum"
+	results PASS "$sum" >"$list"
+	printf '%-8s %-14s %-38s %6s %6s\n' "$abi" "$KERNEL" "$what" "$(wc -l <"$list")" \
+		"$(grep -cE '^(FAIL|UNRESOLVED|ERROR): ' "$sum")" >>"$lists/table"
+	forbidden=$(dirname "$(dirname "$sum")")/forbidden
+}
+
+# Ours, in the sandbox
+run_ours() { # WHAT ARGUMENT...
+	local what=$1
+	shift
+	run trampfd "$what" --sandbox "$@" "$abi" trampfd
+	[ ! -s "$forbidden" ] || complain "$abi on $KERNEL, $what: memory both writable and executable"
+	compare "$abi on $KERNEL, $what: pass with Debian's libffi and not with ours" "$lists/debian" "$lists/trampfd"
 }
 
 symbols() { # FLAVOUR
@@ -37,33 +64,41 @@ symbols() { # FLAVOUR
 
 # Of the closures' tests some fail with Debian's own in the sandbox, or it is none.
 check() {
-	run "$abi" debian
-	results PASS "$sum" >"$lists/debian"
-	run --sandbox "$abi" debian
-	results PASS "$sum" >"$lists/debian-sandbox"
-	run --sandbox "$abi" trampfd
-	results PASS "$sum" >"$lists/trampfd"
-	[ ! -s "$(dirname "$(dirname "$sum")")/forbidden" ] || complain "$abi: memory both writable and executable"
-	compare "$abi: pass with Debian's libffi and not with ours" "$lists/debian" "$lists/trampfd"
+	local kernels first
+	kernels=$(kernels_of "$abi")
+	first=${kernels%% *}
+	for KERNEL in $kernels $first-without-trampfd; do "$ROOT/harness/kernel.sh" "$KERNEL"; done
+	KERNEL=$first
+	run debian "Debian's" "$abi" debian
+	run debian-sandbox "Debian's, sandbox" --sandbox "$abi" debian
+	run_ours "ours, sandbox"
 	[ -n "$(comm -13 "$lists/debian-sandbox" "$lists/trampfd")" ] || complain "$abi: Debian's closures work in the sandbox"
+	run_ours "ours, static, sandbox" --static
+	for KERNEL in ${kernels#"$first"} $first-without-trampfd; do run_ours "ours, sandbox"; done
 	symbols debian >"$lists/symbols-debian"
 	symbols trampfd >"$lists/symbols-trampfd"
 	cmp "$lists/symbols-debian" "$lists/symbols-trampfd" || complain "$abi: other symbols than Debian's"
 }
 
 check_quickly() {
-	export LIBFFI_TEST_OPTIMIZATION=-O2
-	run --sandbox "$abi" trampfd closure.exp
+	local sum kernel=${KERNEL:-$(kernels_of "$abi" | cut -d' ' -f1)}
+	sum=$(KERNEL=$kernel LIBFFI_TEST_OPTIMIZATION=-O2 "$here/test.sh" --sandbox "$abi" trampfd closure.exp)
+	grep -q '^PASS: ' "$sum" || die "nothing passes: $sum"
 	[ ! -s "$(dirname "$(dirname "$sum")")/forbidden" ] || complain "$abi: memory both writable and executable"
 	! grep -E '^(FAIL|UNRESOLVED|ERROR|WARNING): ' "$sum" || complain "$abi: see above"
 }
 
 quick=
 if [ "$1" = --quick ]; then quick=quick && shift; fi
+export KERNEL=${KERNEL:-}
 open_work
 lists=$(mktemp -d "$WORK/libffi-check.XXXXXX")
 trap 'rm -rf "$lists"' EXIT
 for abi; do
 	if [ -n "$quick" ]; then check_quickly; else check; fi
 done
+if [ -z "$quick" ]; then
+	printf '%-8s %-14s %-38s %6s %6s\n' ABI kernel libffi passed failed
+	cat "$lists/table"
+fi
 [ -z "$failed" ]

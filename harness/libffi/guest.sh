@@ -10,8 +10,10 @@ mkdir /programs /tmp/results
 mount -t tmpfs programs /programs
 tar -xf /programs.tar -C /programs
 interpreter=$(cat /programs/interpreter)
-mkdir -p "${interpreter%/*}"
-ln -s "/programs/lib/${interpreter##*/}" "$interpreter"
+if [ -n "$interpreter" ]; then # of shared programs
+	mkdir -p "${interpreter%/*}"
+	ln -s "/programs/lib/${interpreter##*/}" "$interpreter"
+fi
 sandbox=
 if [ -e /programs/sandbox ]; then
 	sandbox=./sandbox

@@ -1,39 +1,46 @@
 #!/bin/bash
 # Runs libffi's own test suite, and our tests beside it, in a guest.
-#   test.sh [--sandbox] ABI FLAVOUR [NAME.exp...]
+#   test.sh [--sandbox] [--static] ABI FLAVOUR [NAME.exp...]
 # FLAVOUR: of build.sh; NAME.exp: only these parts of the suite. --sandbox: in a
 # sandbox in which no memory can be both written and executed, even in turn or
-# through two mappings. LIBFFI_TEST_OPTIMIZATION: the compiler's flag, default -O0
-# and then -O2; KERNEL: which boots, default the one named as the ABI;
-# TRAMPFD_BACKEND: for libtrampfd. The lines of results are in the file that is
-# printed.
+# through two mappings. --static: linked with libffi.a (and with ours only).
+# LIBFFI_TEST_OPTIMIZATION: the compiler's flag, default -O0 and then -O2; KERNEL:
+# which boots, default the one named as the ABI; TRAMPFD_BACKEND: for libtrampfd.
+# The lines of results are in the file that is printed.
+#
+# The programs are compiled once, with ours, and run with the libffi.so of each
+# flavour: the headers are the same but for fficonfig.h, of which one test looks
+# at something that is not (whether a closure's code is the closure itself).
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/arch.sh
 . "$ROOT/harness/arch.sh"
 
 here=$ROOT/harness/libffi
-sandbox=
+sandbox='' static=''
 if [ "$1" = --sandbox ]; then sandbox=-sandbox && shift; fi
+if [ "$1" = --static ]; then static=-static && shift; fi
 abi=$1 flavour=$2
 shift 2
+[ -z "$static" ] || [ "$flavour" = trampfd ] || die "--static is for trampfd alone"
+ours=$("$here/build.sh" "$abi" trampfd)
 out=$("$here/build.sh" "$abi" "$flavour")
 arch_facts "$abi"
 abi_facts "$abi"
-suffix="${*/#/-}${LIBFFI_TEST_OPTIMIZATION:-}"
+suffix="$static${*/#/-}${LIBFFI_TEST_OPTIMIZATION:-}"
 suffix=${suffix//.exp/}
-programs=$out/programs${suffix// /}
+programs=$ours/programs${suffix// /}
 kernel=${KERNEL:-$abi}
 how=$sandbox${KERNEL:+-$KERNEL}${TRAMPFD_BACKEND:+-$TRAMPFD_BACKEND}
-results=$programs-run$how
+results=$out/results${suffix// /}$how
 log=$LOG/libffi-test-$abi-$flavour${suffix// /}$how
 
 suite() { # PASS DIRECTORY OUTDIR [NAME.exp...]
 	local pass=$1 dir=$2 outdir=$3
 	shift 3
 	mkdir -p "$outdir"
-	DEJAGNU=$here/site.exp GUEST_PASS=$pass GUEST_DIR=$dir \
-		make -C "$out/build/testsuite" check-DEJAGNU RUNTESTFLAGS="--target_board=guest --outdir=$outdir $*" \
+	DEJAGNU=$here/site.exp GUEST_PASS=$pass GUEST_DIR=$dir GUEST_STATIC=${static:+$ours} \
+		make -C "$ours/build/testsuite" check-DEJAGNU RUNTESTFLAGS="--target_board=guest --outdir=$outdir $*" \
 		>"$log-$pass.log" 2>&1 </dev/null
 }
 
@@ -43,7 +50,7 @@ copy_libraries() { # PROGRAM
 	for name in $(readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'); do
 		[ ! -e "$programs/lib/$name" ] || continue
 		from=$($abi_cc -print-file-name="$name")
-		case $name in libffi*) from=$out/build/.libs/$name ;; esac
+		case $name in libffi*) from=$ours/build/.libs/$name ;; esac
 		[ -e "$from" ] || die "$1 needs $name, which $abi_cc does not have"
 		cp -L "$from" "$programs/lib/"
 		copy_libraries "$programs/lib/$name"
@@ -53,25 +60,28 @@ copy_libraries() { # PROGRAM
 collect() {
 	local program include
 	rm -rf "$programs" && mkdir -p "$programs/lib"
-	say "libffi for $abi, $flavour: compiling its tests ..."
+	say "libffi for $abi: compiling its tests${static:+, static} ..."
+	$abi_cc -fPIC -O2 -Wall -Wextra -c -o "$ours/maps.o" "$here/maps.c"
 	suite collect "$programs" "$programs/dejagnu" "$@" || : # what was not run has no output to fit
 	compgen -G "$programs/*.exe" >/dev/null || die "no test compiles for $abi, $flavour (log: $log-collect.log)"
 	include=$("$ROOT/harness/headers.sh" "$abi")
-	$abi_cc -shared -fPIC -O2 -Wall -Wextra -o "$programs/maps.so" "$here/maps.c"
-	$abi_cc -static -O2 -Wall -Wextra -isystem "$include" -o "$out/sandbox" "$ROOT/harness/sandbox.c"
+	$abi_cc -shared -o "$programs/maps.so" "$ours/maps.o"
+	$abi_cc -static -O2 -Wall -Wextra -isystem "$include" -o "$programs/sandbox" "$ROOT/harness/sandbox.c"
 	for program in "$programs"/*.exe "$programs/maps.so"; do copy_libraries "$program"; done
-	"${cross}strip" "$programs"/*.exe "$programs"/lib/*
+	"${cross}strip" "$programs"/*.exe
 	readelf -lW "$(compgen -G "$programs/*.exe" | head -n 1)" | sed -n 's/.*interpreter: \(.*\)\]/\1/p' >"$programs/interpreter"
 	touch "$programs/.collected"
 }
 
 run() {
 	local files=(lib maps.so interpreter) tar=$results.tar
-	rm -rf "$results" && mkdir "$results"
+	rm -rf "$results" && mkdir -p "$results/lib"
+	[ -n "$static" ] || cp -L "$out/build/.libs/libffi.so.8" "$results/lib/"
 	(cd "$programs" && find . -maxdepth 1 -name '*.exe' -printf '%P\n') >"$results/list"
-	[ -z "$sandbox" ] || files+=(-C "$out" sandbox)
+	[ -z "$sandbox" ] || files+=(sandbox)
+	files+=(-C "$results" lib) # the later one counts
 	tar -cf "$tar" -C "$programs" -T "$results/list" "${files[@]}"
-	say "libffi for $abi, $flavour${how:+,${how//-/ }}: running $(wc -l <"$results/list") programs ..."
+	say "libffi for $abi, $flavour${suffix:+,${suffix//-/ }}${how:+,${how//-/ }}: running $(wc -l <"$results/list") programs ..."
 	MEM=${MEM:-1G} TIMEOUT=${TIMEOUT:-3600} FILES=$tar:programs.tar CONSOLE=$log.console \
 		"$ROOT/harness/vm.sh" "$kernel" "$here/guest.sh" "${TRAMPFD_BACKEND:-}" >"$log.tar" 2>"$log.log" </dev/null ||
 		die "the guest failed: $(tail -n 1 "$log.log") (log: $log.log, console: $log.console)"
@@ -92,7 +102,7 @@ report() {
 	ended=$(grep -lx 0 "$results"/*.status | wc -l)
 	looked=$(grep -lE '^[0-9]+ mappings$' "$results"/*.maps | wc -l)
 	grep -lvE '^[0-9]+ mappings$' "$results"/*.maps >"$results/forbidden" || :
-	say "libffi for $abi, $flavour${how:+,${how//-/ }}:" \
+	say "libffi for $abi, $flavour${suffix:+,${suffix//-/ }}${how:+,${how//-/ }}:" \
 		"$(sed -n 's/^# of \(.*[^\t]\)\t\t*\([0-9]*\)$/\2 \1,/p' "$sum" | paste -sd' ' | sed 's/,$//')"
 	say "  of $looked programs that got to their end $(wc -l <"$results/forbidden") had memory both writable and executable"
 	[ "$looked" -ge "$ended" ] || die "$ended programs ended well, and only $looked were looked at ($results/*.maps)"
@@ -100,7 +110,7 @@ report() {
 }
 
 open_work
-lock "$out-test"
+lock "$ours-test"
 [ -e "$programs/.collected" ] || collect "$@"
 run
 judge "$@"

@@ -338,9 +338,9 @@ static int run_start(const char *program, const char *name)
 		execl(program, program, self, "--start", name, NULL);
 		_exit(127);
 	}
-	if (waitpid(pid, &status, 0) != pid || !WIFEXITED(status))
+	if (waitpid(pid, &status, 0) != pid)
 		die(name);
-	return WEXITSTATUS(status);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
 /* The least of some: RCU and the timer take their turns in between. */

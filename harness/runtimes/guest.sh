@@ -11,7 +11,7 @@
 # cost      nothing is forbidden, and closures.c measures in the place of the runtimes;
 #           a LIBFFI/BACKEND says which one of libtrampfd
 # A line of output for each: its name, WAY, LIBFFI, and "ok" or what was wrong.
-# What the programs said goes to the console.
+# What the program said follows, after #: the console is the kernel's.
 set -eu
 
 way=$1
@@ -70,11 +70,8 @@ error() { # STATUS
 try_all() { # LIBFFI
 	echo "$runtimes" | while IFS='|' read -r name command; do
 		try $command
-		{
-			echo "== $name, $way, $1: $result"
-			cat /tmp/said
-		} >/dev/console
 		printf '%s\t%s\t%s\t%s\n' "$name" "$way" "$1" "$result"
+		sed 's/^/# /' /tmp/said
 	done
 }
 

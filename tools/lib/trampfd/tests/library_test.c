@@ -402,7 +402,8 @@ TEST_F(each, million_trampolines_cost_their_slots_and_little_more)
 	       after.anonymous * 1024.0 / nr_many, after.tables * 1024.0 / nr_many,
 	       after.slab * 1024.0 / nr_many, after.mappings);
 	EXPECT_LE(total * 1024, (slot + 20) * nr_many);
-	EXPECT_LE(after.anonymous * 1024, (slot + 2) * nr_many);
+	/* The library's own memory is some pages, of whatever size. */
+	EXPECT_LE(after.anonymous * 1024, (slot + 2) * nr_many + 16 * page);
 	if (variant->backend == TRAMPFD_BACKEND_KERNEL) {
 		/* Those of doubling size before, and the library's own memory */
 		EXPECT_LE(after.mappings, 2 * (nr_many / TRAMPFD_NR_MAX + 10) + 10);

@@ -35,12 +35,9 @@ check-all: ## check, and kernels without trampfd, with the checkers of the kerne
 	@harness/check.sh --all $(check_archs)
 
 check-libffi: tree ## run the test suite of libffi over libtrampfd, beside Debian's
-	@harness/packages.sh packages-libffi.txt
 	@harness/libffi/check.sh $(ARCH)
 
 runtimes: tree ## call back through Debian's Python, Ruby, Java ..., in a sandbox; what a closure costs
-	@harness/packages.sh packages-libffi.txt
-	@harness/packages.sh packages-runtimes.txt
 	@harness/runtimes/run.sh
 	@harness/runtimes/run.sh --cost
 

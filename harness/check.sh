@@ -248,8 +248,6 @@ done | xargs -n1 | sort -u)
 open_work
 
 step "packages" "$ROOT/harness/packages.sh"
-step "packages for libffi" "$ROOT/harness/packages.sh" packages-libffi.txt
-[ -z "$all" ] || step "packages for the runtimes" "$ROOT/harness/packages.sh" packages-runtimes.txt
 step "tree" "$ROOT/harness/tree.sh"
 case "$*" in *-*)
 	for abi in $all_abis; do programs_for "$abi"; done

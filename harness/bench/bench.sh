@@ -9,7 +9,7 @@
 . "$ROOT/harness/arch.sh"
 
 here=$ROOT/harness/bench
-for list in packages-libffi.txt packages-bench.txt; do "$ROOT/harness/packages.sh" $list; done
+"$ROOT/harness/packages.sh" packages-bench.txt
 open_work
 for arch in x86_64 arm64; do "$ROOT/harness/kernel.sh" $arch; done
 for abi in x86_64 i386; do "$here/native.sh" $abi >/dev/null; done

@@ -80,6 +80,7 @@ build() {
 case $flavour in debian | static | trampfd) ;; *) die "no such flavour: '$flavour' (there are: debian static trampfd)" ;; esac
 abi_facts "$abi"
 arch_facts "$abi" # the kernel of the same name, which has its Debian architecture
+"$ROOT/harness/packages.sh" packages-libffi.txt
 open_work
 mkdir -p "$WORK/libffi"
 lock "$out"

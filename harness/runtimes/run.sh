@@ -142,6 +142,7 @@ cost() {
 cost=
 if [ "${1:-}" = --cost ]; then cost=yes && shift; fi
 [ $# != 0 ] || set -- x86_64-runtimes x86_64-runtimes+without-trampfd
+"$ROOT/harness/packages.sh" packages-runtimes.txt
 open_work
 userland
 programs

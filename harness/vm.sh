@@ -74,11 +74,12 @@ parents() { # GUEST DIRECTORY
 }
 
 emulate() { # CHANNELS
+	local smp=${SMP:-${ICOUNT:+1}}
 	[ -z "${DISK:-}" ] || set -- "$@" -device virtio-blk-device,drive=disk \
 		-drive "file=$DISK,if=none,id=disk,format=raw,readonly=on"
 	# shellcheck disable=SC2086 # $guest is a command and its arguments
 	exec timeout --foreground -k 5 "$timeout" $guest ${ICOUNT:+-icount shift=0,sleep=off} \
-		-smp "${SMP:-$([ -n "${ICOUNT:-}" ] && echo 1 || echo 2)}" -m "${MEM:-$memory}" \
+		-smp "${smp:-2}" -m "${MEM:-$memory}" \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$WORK/$kernel/$image" -initrd "$run/initramfs" \
 		-append "console=$console panic=-1 $append ${APPEND:-}" -serial "file:$console_log" \

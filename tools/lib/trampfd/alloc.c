@@ -62,7 +62,8 @@ API void trampfd_free(void *trampoline)
 
 	shard = shard_of(in->pool);
 	nr = shard_take(shard);
-	if (unlikely(nr >= shard->limit))
+	/* Too many or SHARD_TAKEN, at once: then the limit may change meanwhile. */
+	if (unlikely(nr >= __atomic_load_n(&shard->limit, __ATOMIC_RELAXED)))
 		return free_long(in->pool, shard, nr, trampoline, slot);
 	push(shard, nr, trampoline, slot);
 }

@@ -199,6 +199,12 @@ static inline void shard_put(struct shard *shard, size_t nr)
 	__atomic_store_n(&shard->nr_plus_one, nr + 1, __ATOMIC_RELEASE);
 }
 
+/* By who has taken the shard; another may compare SHARD_TAKEN with it. */
+static inline void shard_limit(struct shard *shard, size_t limit)
+{
+	__atomic_store_n(&shard->limit, limit, __ATOMIC_RELAXED);
+}
+
 static inline struct trampfd_slot *slot_of(const struct instance *in, const void *trampoline)
 {
 	return (void *)(((uintptr_t)trampoline >> in->ratio_shift) + in->bias);

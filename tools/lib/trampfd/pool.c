@@ -311,7 +311,7 @@ static void gather(struct trampfd_pool *pool)
 		if (nr == SHARD_TAKEN)
 			continue;
 		shard_give_back(shard, nr, nr);
-		shard->limit /= 2;
+		shard_limit(shard, shard->limit / 2);
 		shard_put(shard, 0);
 	}
 }
@@ -344,7 +344,7 @@ static void pool_trim(struct trampfd_pool *pool)
  */
 static size_t shard_refill(struct trampfd_pool *pool, struct shard *shard)
 {
-	size_t wanted = shard->limit / 2 ?: 1, nr;
+	size_t limit = 2 * shard->limit, wanted = shard->limit / 2 ?: 1, nr;
 	struct instance *in;
 	struct entry *e;
 
@@ -363,9 +363,11 @@ static size_t shard_refill(struct trampfd_pool *pool, struct shard *shard)
 		pool->trim_at = (pool->nr - pool->nr_free) / 2;
 	pthread_mutex_unlock(&pool->lock);
 
-	shard->limit = 2 * shard->limit < SHARD_MIN ? SHARD_MIN : 2 * shard->limit;
-	if (shard->limit > SHARD_MAX)
-		shard->limit = SHARD_MAX;
+	if (limit < SHARD_MIN)
+		limit = SHARD_MIN;
+	if (limit > SHARD_MAX)
+		limit = SHARD_MAX;
+	shard_limit(shard, limit);
 	return nr;
 }
 
@@ -379,12 +381,12 @@ static size_t shard_make_room(struct trampfd_pool *pool, struct shard *shard, si
 	if (pool->nr - pool->nr_free <= pool->trim_at && pool->nr_instances > 1) {
 		shard_give_back(shard, keep, keep);
 		keep = 0;
-		shard->limit /= 2;
+		shard_limit(shard, shard->limit / 2);
 		pool_trim(pool);
 	}
 	pthread_mutex_unlock(&pool->lock);
 	if (!shard->limit)
-		shard->limit = 1;
+		shard_limit(shard, 1);
 	errno = saved;
 	return keep;
 }

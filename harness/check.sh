@@ -284,7 +284,7 @@ for arch; do
 	step "no warnings in our objects, $arch" "$ROOT/harness/kernel.sh" --lint "$arch"
 	step "second build builds nothing, $arch" "$ROOT/harness/test-harness.sh" second_build_builds_nothing "$arch"
 	for promise in status_is_the_programs output_is_exact input_is_exact panic_is_reported oops_is_reported \
-		warning_is_reported hang_is_reported lost_status_is_reported; do
+		warning_is_reported words_of_programs_are_theirs hang_is_reported lost_status_is_reported; do
 		step "guest: ${promise//_/ }, $arch" "$ROOT/harness/test-harness.sh" $promise "$arch"
 	done
 	test_kernel "$arch"
@@ -309,7 +309,9 @@ case " $* " in *" x86_64 "*)
 		step "library: ${promise//_/ }" "$ROOT/harness/library.sh" "$promise"
 	done
 	step "libffi's closures over libtrampfd" "$ROOT/harness/libffi/check.sh" --quick x86_64
-	step "guest: i386 program runs on x86_64" "$ROOT/harness/test-harness.sh" i386_program_runs_on_x86_64
+	for promise in i386_program_runs_on_x86_64 large_files_are_named; do
+		step "guest: ${promise//_/ }" "$ROOT/harness/test-harness.sh" $promise
+	done
 	step "program of the README" documented_program_runs README.md x86_64 x86_64
 	step "program of the man page" documented_program_runs man/man2/trampfd_create.2 x86_64 x86_64
 	step "kernel x86_64-lsm" "$ROOT/harness/kernel.sh" x86_64-lsm

@@ -45,9 +45,15 @@ unfit_program_is_refused() {
 	expect 125 'kernel runs: i386' vm i386 "$("$ROOT/harness/busybox.sh" amd64)" true
 }
 
+large_files_are_named() {
+	truncate -s 300M "$scratch/large"
+	FILES=$scratch/large expect 125 'do not fit .*MEM=' vm "$arch" busybox true
+}
+
 panic_is_reported() { expect 121 'panicked: .*sysrq' vm "$arch" busybox sh -c 'echo c >/proc/sysrq-trigger'; }
 oops_is_reported() { expect 122 'oopsed: .*BUG: ' vm "$arch" busybox sh -c 'echo "BUG: a test" >/dev/kmsg'; }
 warning_is_reported() { expect 123 'complained: .*WARNING: ' vm "$arch" busybox sh -c 'echo "WARNING: a test" >/dev/kmsg'; }
+words_of_programs_are_theirs() { expect 0 '' vm "$arch" busybox sh -c 'echo "WARNING: a test" >/dev/console'; }
 hang_is_reported() { TIMEOUT=5 expect 120 'time-out' vm "$arch" busybox sleep 1000; }
 lost_status_is_reported() { expect 124 'without a status' vm "$arch" busybox reboot -f; }
 

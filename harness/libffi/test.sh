@@ -82,7 +82,7 @@ run() {
 	files+=(-C "$results" lib) # the later one counts
 	tar -cf "$tar" -C "$programs" -T "$results/list" "${files[@]}"
 	say "libffi for $abi, $flavour${suffix:+,${suffix//-/ }}${how:+,${how//-/ }}: running $(wc -l <"$results/list") programs ..."
-	MEM=${MEM:-1G} TIMEOUT=${TIMEOUT:-3600} FILES=$tar:programs.tar CONSOLE=$log.console \
+	MEM=${MEM:-$([ -z "$static" ] && echo 1G || echo 4G)} TIMEOUT=${TIMEOUT:-3600} FILES=$tar:programs.tar CONSOLE=$log.console \
 		"$ROOT/harness/vm.sh" "$kernel" "$here/guest.sh" "${TRAMPFD_BACKEND:-}" >"$log.tar" 2>"$log.log" </dev/null ||
 		die "the guest failed: $(tail -n 1 "$log.log") (log: $log.log, console: $log.console)"
 	tar -xf "$log.tar" -C "$results"

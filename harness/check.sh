@@ -106,7 +106,7 @@ is_library_tested() { # ABI
 
 # On the kernel that most programs of it run on
 is_cost_known() { # KERNEL ABI
-	[ "$(kernel_of "$2")" = "$1" ] && [ "$2" != riscv64 ]
+	[ "$(kernel_of "$2")" = "$1" ]
 }
 
 # Both backends where the kernel has trampolines, else what is chosen by itself;

@@ -41,6 +41,14 @@ static inline unsigned long long instructions(void)
 	asm volatile("mrc p15, 0, %0, c14, c0, 0" : "=r" (frequency));
 	return count * (1000000000 / frequency);
 }
+#elif defined(ABI_riscv64)
+static inline unsigned long long instructions(void)
+{
+	unsigned long long count;
+
+	asm volatile("rdtime %0" : "=r" (count));
+	return count * (1000000000 / 10000000);	/* the frequency of QEMU's */
+}
 #endif
 
 /* GCC's for nested functions: both constants in the instructions */

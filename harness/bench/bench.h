@@ -22,6 +22,8 @@ typedef void trampoline_t(void);
  * @free: Free one; NULL if its user had to keep the books on its own.
  * @release: Give all back at once; NULL if it has @free.
  * @slow: It makes system calls for each: not for very many.
+ * @folios: With anonymous memory in folios of 64 KiB, where the kernel has them,
+ *	which an administrator has to ask for.
  *
  * The target stores the data in @seen and does nothing else.
  */
@@ -31,20 +33,29 @@ struct peer {
 	void (*set)(trampoline_t **t, void **handle, size_t n, char *data);
 	void (*free)(trampoline_t *t, void *handle);
 	void (*release)(void);
-	int slow;
+	int slow, folios;
 };
 
 extern const struct peer *const peers[];
 
 /* Of own making, in peers.c, and those over a library */
 extern const struct peer peer_plain, peer_rwx, peer_toggle_each, peer_toggle_page,
-	peer_memfd, peer_text, peer_data, peer_slot, peer_push,
+	peer_memfd, peer_text, peer_data, peer_data_folios, peer_slot, peer_push,
 	peer_ffi, peer_ffcall, peer_kernel, peer_library;
 
 /* Touches the books that peers without a library keep of what they mapped. */
 void peers_prepare(void);
 
-extern void *seen;
+/*
+ * The data that came last: where programs have threads (native.c) one for each, so
+ * that none waits for another's.
+ */
+#if defined(ABI_x86_64) || defined(ABI_i386)
+#define SEEN _Thread_local
+#else
+#define SEEN
+#endif
+extern SEEN void *seen;
 
 /* How often memory was mapped and protected: mmap(), mprotect(), munmap() */
 extern unsigned long mapping_calls;

@@ -25,7 +25,7 @@
 /* Fault-around maps aligned windows: what it does with code depends on its place. */
 #define PLACE	((void *)0x20000000)
 
-void *seen;	/* of targets.S */
+SEEN void *seen;	/* of targets.S */
 
 static void die(const char *what)
 {

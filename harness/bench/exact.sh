@@ -27,6 +27,10 @@ known() { # ABI
 		DATA 2, 2 VMAs, 32 and 5 faults, 32 and 64 pages
 		SLOT 3, 2 VMAs, 64 and 9 faults, 64 and 128 pages
 		END
+	riscv64) cat <<-END ;;
+		DATA 5, 2 VMAs, 64 and 17 faults, 64 and 256 pages
+		SLOT 5, 2 VMAs, 64 and 17 faults, 64 and 256 pages
+		END
 	esac
 }
 

@@ -20,7 +20,7 @@
 #include "abi.h"
 #include "bench.h"
 
-void *seen;
+SEEN void *seen;
 unsigned long mapping_calls;
 
 void *__wrap_mmap(void *addr, size_t size, int prot, int flags, int fd, off_t offset)
@@ -438,6 +438,14 @@ const struct peer peer_##word = {							\
 }
 
 TRAMPFD_PEER(data, DATA);
+const struct peer peer_data_folios = {
+	.name = "trampfd DATA, 64 KiB folios",
+	.create = data_create,
+	.set = data_set,
+	.release = release,
+	.folios = 1,
+};
+
 TRAMPFD_PEER(slot, SLOT);
 #ifdef ABI_i386
 TRAMPFD_PEER(push, PUSH);

@@ -28,7 +28,7 @@ function target_push
 function target_slot
 	endbr64
 	mov (%r10), %r10
-	mov %r10, seen(%rip)
+	mov %r10, %fs:seen@tpoff
 	ret
 function target_text
 	endbr64
@@ -37,7 +37,7 @@ function target_text
 	jmp target_data
 function target_data
 	endbr64
-	mov %r10, seen(%rip)
+	mov %r10, %fs:seen@tpoff
 	ret
 
 #elif defined(ABI_i386)
@@ -52,13 +52,13 @@ function target_nothing
 function target_push
 	endbr32
 	mov (%eax), %eax
-	mov %eax, seen
+	mov %eax, %gs:seen@ntpoff
 	pop %eax
 	ret
 function target_slot
 	endbr32
 	mov (%ecx), %ecx
-	mov %ecx, seen
+	mov %ecx, %gs:seen@ntpoff
 	ret
 function target_text
 	endbr32
@@ -67,7 +67,7 @@ function target_text
 	jmp target_data
 function target_data
 	endbr32
-	mov %ecx, seen
+	mov %ecx, %gs:seen@ntpoff
 	ret
 
 #elif defined(ABI_arm64)
@@ -119,6 +119,24 @@ function target_data
 	str r12, [r3]
 	bx lr
 	.ltorg
+
+#elif defined(ABI_riscv64)
+
+function target_pop
+	unimp
+function target_nothing
+	ret
+function target_push
+	unimp
+function target_slot
+	ld t2, (t2)
+	sd t2, seen, t1
+	ret
+function target_text
+	unimp
+function target_data
+	sd t2, seen, t1
+	ret
 
 #endif
 

@@ -17,6 +17,16 @@ open_apt() {
 	cd "$apt"
 }
 
+# Packages of an architecture, unpacked in a directory
+fetch_package() { # DEBARCH DIRECTORY PACKAGE...
+	local package dir=$2 of=(-o APT::Architecture="$1" -o APT::Architectures="$1")
+	shift 2
+	open_apt
+	private_apt "${of[@]}" update || : # as in fetch_source()
+	private_apt "${of[@]}" download "$@"
+	for package in ./*.deb; do dpkg-deb -x "$package" "$dir"; done
+}
+
 # From where the system has its packages there are their sources too.
 fetch_source() { # ARGUMENT of apt-get source...
 	local file from=(-o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts="$apt/sources")

@@ -13,12 +13,7 @@ dir=$CACHE/busybox/$debarch
 apt=$CACHE/busybox/apt-$debarch
 log=$LOG/busybox-$debarch.log
 
-fetch() {
-	open_apt
-	private_apt -o APT::Architecture="$debarch" -o APT::Architectures="$debarch" update || : # as in fetch_source()
-	private_apt -o APT::Architecture="$debarch" -o APT::Architectures="$debarch" download busybox-static
-	dpkg-deb -x busybox-static_*.deb "$dir.new"
-}
+fetch() { fetch_package "$debarch" "$dir.new" busybox-static; }
 
 build() {
 	fetch_source --download-only busybox

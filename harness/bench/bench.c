@@ -8,7 +8,6 @@
  * for a peer that can make no more.
  *	bench NUMBER...             each peer with so many trampolines
  *	bench --only NAME NUMBER... one of them
- *	bench --short NUMBER...     each, but not what is of processes
  *	bench --start NAME          make a trampoline of that peer, call it and end
  * Each measurement is in a process and a cgroup of its own.
  */
@@ -29,6 +28,7 @@
 #include "bench.h"
 
 #define CGROUPS		"/tmp/cgroup"
+#define FOLIOS		"/sys/kernel/mm/transparent_hugepage/hugepages-64kB/enabled"
 #define PROCESSES	100
 #define PROCESS_NR	1000
 
@@ -416,11 +416,24 @@ static void measure_sandbox(const struct peer *peer)
 	print_refused(peer, "in the sandbox", run_start("/sandbox", peer->name));
 }
 
+/* Whether it can be had, or is not asked for */
+static int set_folios(const struct peer *peer)
+{
+	int fd = open(FOLIOS, O_WRONLY);
+	const char *word = peer->folios ? "always" : "never";
+	int done = fd >= 0 && write(fd, word, strlen(word)) == (ssize_t)strlen(word);
+
+	close(fd);
+	return done || !peer->folios;
+}
+
 static void in_a_process(void (*function)(const struct peer *peer, size_t n),
 			 const struct peer *peer, size_t n)
 {
 	int status;
 
+	if (!set_folios(peer))
+		return;
 	fflush(stdout);
 	if (!fork()) {
 		function(peer, n);
@@ -454,7 +467,7 @@ int main(int argc, char **argv)
 {
 	const char *only = NULL;
 	size_t i, n, what;
-	int arg, first = 1, whole = 1;
+	int arg, first = 1;
 
 	/* By itself and by the sandbox */
 	self = argv[0];
@@ -463,15 +476,12 @@ int main(int argc, char **argv)
 	if (argc > 2 && !strcmp(argv[1], "--only")) {
 		only = argv[2];
 		first = 3;
-	} else if (argc > 1 && !strcmp(argv[1], "--short")) {
-		whole = 0;
-		first = 2;
 	}
 	cgroups_mount();
 	for (i = 0; peers[i]; i++) {
 		if (only && strcmp(peers[i]->name, only))
 			continue;
-		for (what = 0; whole && what < 3; what++)
+		for (what = 0; what < 3; what++)
 			in_a_process(measure_more, peers[i], what);
 		for (arg = first; arg < argc; arg++) {
 			n = strtoul(argv[arg], NULL, 0);
@@ -480,7 +490,7 @@ int main(int argc, char **argv)
 		}
 	}
 	for (i = 0; peers[i]; i++)
-		if (whole && (!only || !strcmp(peers[i]->name, only)))
+		if (!only || !strcmp(peers[i]->name, only))
 			in_a_process(measure_more, peers[i], 3);
 	return 0;
 }

@@ -5,14 +5,11 @@
 # this machine, and do not.
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
-# shellcheck source=harness/arch.sh
-. "$ROOT/harness/arch.sh"
 
 here=$ROOT/harness/bench
 "$ROOT/harness/packages.sh" packages-bench.txt
 open_work
-for arch in x86_64 arm64; do "$ROOT/harness/kernel.sh" $arch; done
 for abi in x86_64 i386; do "$here/native.sh" $abi >/dev/null; done
 "$here/guest.sh" x86_64 1 1000 100000 1000000 3000000 >/dev/null
-for abi in i386 arm64 arm; do "$here/guest.sh" $abi --short 1000 >/dev/null; done
+for abi in i386 arm64 arm; do "$here/guest.sh" $abi 1 1000 100000 >/dev/null; done
 "$here/report.sh"

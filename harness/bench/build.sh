@@ -1,13 +1,14 @@
 #!/bin/bash
 # Builds the benchmark for an ABI in $WORK/bench/<abi>: static programs, one for
-# each libffi, as they share their names; *-static has the peers without libffi too,
-# and is the only one for other ABIs than x86_64.
+# each libffi, as they share their names; *-static has the peers without libffi too.
 # bench-* is for a guest, native-* for this machine. Prints the directory.
 #   build.sh ABI
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/arch.sh
 . "$ROOT/harness/arch.sh"
+# shellcheck source=harness/apt.sh
+. "$ROOT/harness/apt.sh"
 
 here=$ROOT/harness/bench
 abi=$1
@@ -27,17 +28,32 @@ compile() { # PROGRAM FLAVOUR NAME [FLAG...]
 }
 
 compile_all() { # PROGRAM [FLAG...]
-	local program=$1 ffcall=()
+	local program=$1
 	shift
-	[ "$abi" != x86_64 ] || ffcall=(-DFFCALL -lcallback)
-	compile "$program" static "libffi, static trampolines" -DFFI_STATIC "$@" "${ffcall[@]}"
-	[ "$abi" = x86_64 ] || return 0
+	compile "$program" static "libffi, static trampolines" -DFFI_STATIC -I "$ffcall/usr/include" "$@" "$ffcall"/usr/lib/*/libcallback.a
 	compile "$program" debian "libffi of Debian" "$@"
 	compile "$program" trampfd "libffi over libtrampfd" "$@"
 }
 
+# Debian's, of the ABI's architecture
+libffcall() {
+	local apt=$CACHE/libffcall/apt-$debarch log=$LOG/libffcall-$debarch.log status
+	lock "$ffcall"
+	[ ! -e "$ffcall" ] || return 0
+	rm -rf "$ffcall.new" && mkdir "$ffcall.new"
+	say "fetching GNU libffcall for $debarch ..."
+	logged "$log" fetch_package "$debarch" "$ffcall.new" libffcall-dev
+	[ "$status" = 0 ] || die "could not fetch libffcall-dev of $debarch; is there a network? $(grep -m1 '^E:' "$log") (log: $log)"
+	rm -rf "$apt"
+	mv "$ffcall.new" "$ffcall"
+}
+
 open_work
 abi_facts "$abi"
+arch_facts "$abi" # the kernel of the same name, which has its Debian architecture
+mkdir -p "$CACHE/libffcall"
+ffcall=$CACHE/libffcall/$debarch
+libffcall
 include=$("$ROOT/harness/headers.sh" "$abi")
 mkdir -p "$out"
 link="-static -no-pie"

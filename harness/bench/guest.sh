@@ -3,7 +3,7 @@
 # that harness/bench/bench.c describes are in the file that is printed. On x86 the
 # guest's processor zeroes a page in 512 instructions, as one without ERMS does: with
 # it QEMU counts each byte of 4096 for one.
-#   guest.sh ABI [--short] NUMBER...
+#   guest.sh ABI NUMBER...
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/arch.sh
@@ -16,7 +16,8 @@ arch_facts "$kernel"
 [ "$srcarch" != x86 ] || export CPU=max,-erms
 out=$("$ROOT/harness/bench/build.sh" "$abi")
 results=()
-for flavour in static $([ "$abi" != x86_64 ] || echo debian trampfd); do
+"$ROOT/harness/kernel.sh" "$kernel"
+for flavour in static debian trampfd; do
 	say "benchmark: $abi on $kernel, with libffi $flavour ..."
 	ICOUNT=yes MEM=2G TIMEOUT=14400 FILES=$out/sandbox \
 		"$ROOT/harness/vm.sh" "$kernel" "$out/bench-$flavour" "$@" >"$out/$flavour.tsv" </dev/null

@@ -6,10 +6,8 @@
 #include <stdlib.h>
 
 #include <ffi.h>
-#ifdef FFCALL
-#include <callback.h>
-#endif
 #ifdef FFI_STATIC
+#include <callback.h>
 #include <trampfd.h>
 #endif
 
@@ -31,7 +29,7 @@ static size_t ffi_create(trampoline_t **t, void **handle, size_t n)
 	void *code;
 	size_t i;
 
-	if (ffi_prep_cif(&cif, FFI_DEFAULT_ABI, 0, &ffi_type_void, NULL) != FFI_OK)
+	if (!cif.rtype && ffi_prep_cif(&cif, FFI_DEFAULT_ABI, 0, &ffi_type_void, NULL) != FFI_OK)
 		abort();
 	for (i = 0; i < n; i++) {
 		handle[i] = ffi_closure_alloc(sizeof(ffi_closure), &code);
@@ -66,7 +64,7 @@ const struct peer peer_ffi = {
 	.free = ffi_free,
 };
 
-#ifdef FFCALL
+#ifdef FFI_STATIC
 static void ffcall_target(void *data, va_alist args)
 {
 	va_start_void(args);
@@ -98,9 +96,7 @@ const struct peer peer_ffcall = {
 	.create = ffcall_create,
 	.free = ffcall_free,
 };
-#endif
 
-#ifdef FFI_STATIC
 static size_t library_create(trampoline_t **t, size_t n, enum trampfd_backend backend)
 {
 	size_t i;

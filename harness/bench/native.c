@@ -8,9 +8,14 @@
  * all of them. Prints lines
  *	PEER <tab> TRAMPOLINES <tab> ORDER <tab> MEDIAN <tab> QUARTILE <tab> QUARTILE
  * in nanoseconds of processor time for a call, with the loop around it and the function
- * that is called.
+ * that is called; and, for 1, 2, 4 ... threads at the same time, up to the number of
+ * processors, lines
+ *	PEER <tab> THREADS <tab> "called by threads" or "made by threads" <tab> ...
+ * in nanoseconds that pass for a call of one of 1024, or until one was made, set and
+ * freed, 16 in turn.
  */
 #include <fcntl.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +31,10 @@
 #define CALLS		(4 * NR)	/* of a turn */
 #define MAX_ROUNDS	1000
 #define MAX_WAYS	16
+#define MAX_THREADS	1024
+#define MAX_STEPS	11	/* 1, 2, 4 ... threads */
+#define NR_THREAD	1024
+#define NR_MADE		16
 
 static const int numbers[] = { 1, 16, 1024, NR };
 
@@ -34,8 +43,10 @@ static const int numbers[] = { 1, 16, 1024, NR };
 /* Trampolines in the order in which they are called */
 struct way {
 	const char *name;
+	const struct peer *peer;
 	trampoline_t *in_order[NR], *shuffled[NR_NUMBERS][NR];
 	float times[NR_NUMBERS][2][MAX_ROUNDS];
+	float called[MAX_STEPS][MAX_ROUNDS], made[MAX_STEPS][MAX_ROUNDS];
 };
 
 static struct way *ways[MAX_WAYS];
@@ -78,6 +89,7 @@ static void add_peer(const struct peer *peer)
 	static void *handle[NR];
 	struct way *way = add_way(peer->name);
 
+	way->peer = peer;
 	if (peer->create(way->in_order, handle, NR) != NR)
 		die(peer->name);
 }
@@ -119,20 +131,101 @@ static void add_file(unsigned int mode, const char *path)
 	}
 }
 
+static double nanoseconds(clockid_t clock)
+{
+	struct timespec now;
+
+	clock_gettime(clock, &now);
+	return now.tv_sec * 1e9 + now.tv_nsec;
+}
+
 static double time_calls(trampoline_t **t, int n)
 {
-	struct timespec start, end;
+	double start;
 	int i, j;
 
 	/* Once without the clock */
 	for (j = 0; j < n; j++)
 		t[j]();
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &start);
+	start = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
 	for (i = 0; i < CALLS / n; i++)
 		for (j = 0; j < n; j++)
 			t[j]();
-	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &end);
-	return ((end.tv_sec - start.tv_sec) * 1e9 + (end.tv_nsec - start.tv_nsec)) / CALLS;
+	return (nanoseconds(CLOCK_THREAD_CPUTIME_ID) - start) / CALLS;
+}
+
+struct thread {
+	pthread_t id;
+	double (*work)(struct way *way, pthread_barrier_t *barrier);
+	struct way *way;
+	pthread_barrier_t *barrier;
+	double time;
+};
+
+static double call_in_thread(struct way *way, pthread_barrier_t *barrier)
+{
+	double start;
+	int i, j;
+
+	pthread_barrier_wait(barrier);
+	start = nanoseconds(CLOCK_MONOTONIC);
+	for (i = 0; i < CALLS / NR_THREAD; i++)
+		for (j = 0; j < NR_THREAD; j++)
+			way->in_order[j]();
+	return nanoseconds(CLOCK_MONOTONIC) - start;
+}
+
+static double make_in_thread(struct way *way, pthread_barrier_t *barrier)
+{
+	const struct peer *peer = way->peer;
+	trampoline_t *t[NR_MADE];
+	void *handle[NR_MADE];
+	double start = 0;
+	int i, j;
+
+	for (i = 0; i <= CALLS / NR_MADE; i++) {
+		/* The first ones are without the clock: what a thread sets up is no pair's. */
+		if (i == 1) {
+			pthread_barrier_wait(barrier);
+			start = nanoseconds(CLOCK_MONOTONIC);
+		}
+		if (peer->create(t, handle, NR_MADE) != NR_MADE)
+			die(peer->name);
+		for (j = 0; j < NR_MADE; j++)
+			peer->free(t[j], handle[j]);
+	}
+	return nanoseconds(CLOCK_MONOTONIC) - start;
+}
+
+static void *run_thread(void *arg)
+{
+	struct thread *thread = arg;
+
+	thread->time = thread->work(thread->way, thread->barrier);
+	return NULL;
+}
+
+/* Of one, in the mean over threads */
+static double time_threads(struct way *way, int n,
+			   double (*work)(struct way *way, pthread_barrier_t *barrier))
+{
+	static struct thread threads[MAX_THREADS];
+	pthread_barrier_t barrier;
+	double total = 0;
+	int i;
+
+	pthread_barrier_init(&barrier, NULL, n);
+	for (i = 0; i < n; i++) {
+		threads[i] = (struct thread){ .work = work, .way = way, .barrier = &barrier };
+		if (pthread_create(&threads[i].id, NULL, run_thread, &threads[i]))
+			die("pthread_create");
+	}
+	for (i = 0; i < n; i++) {
+		pthread_join(threads[i].id, NULL);
+		total += threads[i].time;
+	}
+	pthread_barrier_destroy(&barrier);
+	return total / n / CALLS;
 }
 
 static int compare(const void *a, const void *b)
@@ -142,9 +235,17 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static void print(const struct way *way, int number, const char *what, float *times, int rounds)
+{
+	qsort(times, rounds, sizeof(*times), compare);
+	printf("%s\t%d\t%s\t%.2f\t%.2f\t%.2f\n", way->name, number, what, times[rounds / 2],
+	       times[rounds / 4], times[rounds * 3 / 4]);
+}
+
 int main(int argc, char **argv)
 {
-	int rounds, round, i, shuffled;
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+	int rounds, round, i, step, shuffled;
 	trampoline_t **t;
 	struct way *way;
 	unsigned int n;
@@ -170,15 +271,28 @@ int main(int argc, char **argv)
 					way->times[n][shuffled][round] = time_calls(t, numbers[n]);
 				}
 
-	for (i = 0; i < nr_ways; i++)
-		for (n = 0; n < NR_NUMBERS; n++)
-			for (shuffled = 0; shuffled < 2; shuffled++) {
-				float *times = ways[i]->times[n][shuffled];
-
-				qsort(times, rounds, sizeof(*times), compare);
-				printf("%s\t%d\t%s\t%.2f\t%.2f\t%.2f\n", ways[i]->name, numbers[n],
-				       shuffled ? "at random" : "in sequence", times[rounds / 2],
-				       times[rounds / 4], times[rounds * 3 / 4]);
+	if (processors > MAX_THREADS)
+		processors = MAX_THREADS;
+	for (round = 0; round < rounds; round++)
+		for (step = 0; 1 << step <= processors; step++)
+			for (i = 0; i < nr_ways; i++) {
+				way = ways[i];
+				way->called[step][round] = time_threads(way, 1 << step, call_in_thread);
+				if (way->peer && way->peer->free)
+					way->made[step][round] = time_threads(way, 1 << step, make_in_thread);
 			}
+
+	for (i = 0; i < nr_ways; i++) {
+		way = ways[i];
+		for (n = 0; n < NR_NUMBERS; n++)
+			for (shuffled = 0; shuffled < 2; shuffled++)
+				print(way, numbers[n], shuffled ? "at random" : "in sequence",
+				      way->times[n][shuffled], rounds);
+		for (step = 0; 1 << step <= processors; step++) {
+			print(way, 1 << step, "called by threads", way->called[step], rounds);
+			if (way->peer && way->peer->free)
+				print(way, 1 << step, "made by threads", way->made[step], rounds);
+		}
+	}
 	return 0;
 }

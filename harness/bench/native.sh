@@ -11,13 +11,14 @@
 abi=$1 rounds=${2:-21}
 kernel=$(kernel_of "$abi")
 out=$("$ROOT/harness/bench/build.sh" "$abi")
+"$ROOT/harness/kernel.sh" "$kernel"
 files=()
 for mode in 0 1 $([ "$abi" != i386 ] || echo 2); do
 	"$ROOT/harness/vm.sh" "$kernel" "$out/export" "$mode" 32768 >"$out/code.$mode" </dev/null
 	files+=("$mode=$out/code.$mode")
 done
 results=()
-for flavour in static $([ "$abi" != x86_64 ] || echo debian trampfd); do
+for flavour in static debian trampfd; do
 	say "native calls: $abi, with libffi $flavour ..."
 	TRAMPFD_BACKEND=library "$out/native-$flavour" "$rounds" "${files[@]}" >"$out/native-$flavour.tsv"
 	results+=("$out/native-$flavour.tsv")

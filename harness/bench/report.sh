@@ -57,21 +57,23 @@ rows() { # FILE COLUMN...
 		}' - "$file" | sed '1s/^/Trampolines/'
 }
 
-# A column for each ABI, of what 1,000 calls have more than those of the first peer
-calls() {
+# The numbers of a WHAT with N trampolines, a column an ABI, a row a peer; "less": what
+# is more than the first peer's
+by_abi() { # N WHAT [less]
 	local abi files=()
 	for abi in $call_abis; do
 		[ ! -e "$dir/$abi/bench.tsv" ] || files+=("$dir/$abi/bench.tsv")
 	done
-	awk -F'\t' '
+	awk -F'\t' -v n="$1" -v what="$2" -v less="${3:-}" '
 		FNR == 1 { abi[++abis] = FILENAME; sub(/\/bench.tsv$/, "", abi[abis]); sub(/.*\//, "", abi[abis]) }
-		$2 == 1000 && $3 == "call instructions each" { value[$1, abis] = $4; if (!seen[$1]++) peer[++peers] = $1 }
+		$2 == n && $3 == what { value[$1, abis] = $4; if (!seen[$1]++) peer[++peers] = $1 }
+		function number(v) { v = sprintf(v < 100 && !less ? "%.1f" : "%.0f", v); sub(/\.0$/, "", v); return v == "-0" ? 0 : v }
 		END {
 			printf "Trampolines"
 			for (a = 1; a <= abis; a++) printf "\t%s", abi[a]
 			for (p = 1; p <= peers; p++) {
 				printf "\n%s", peer[p]
-				for (a = 1; a <= abis; a++) printf (peer[p], a) in value ? "\t%.0f" : "\t", value[peer[p], a] - value[peer[1], a]
+				for (a = 1; a <= abis; a++) printf "\t%s", (peer[p], a) in value ? number(value[peer[p], a] - (less ? value[peer[1], a] : 0)) : ""
 			}
 			print ""
 		}' "${files[@]}"
@@ -95,30 +97,56 @@ tables() {
 	rows "$file" "start=more at start, instructions@1" "100 processes=of 100 processes, charged bytes each@100000" \
 		"fork=fork instructions@1000000" "MDWE=under PR_SET_MDWE@1" "sandbox=in the sandbox@1" | rst_table
 	section "Instructions of a call, more than a function pointer has, by ABI"
-	calls | rst_table
+	by_abi 1000 "call instructions each" less | rst_table
+	section "Of 100,000, by ABI: instructions to make and set one"
+	by_abi 100000 "create instructions each" | rst_table
+	section "Of 100,000, by ABI: instructions of the first call of each"
+	by_abi 100000 "first call instructions each" | rst_table
+	section "Of 100,000, by ABI: bytes charged for each"
+	by_abi 100000 "charged bytes each" | rst_table
+	section "Of 100,000, by ABI: mappings"
+	by_abi 100000 "VMAs" | rst_table
+	section "Of 100,000, by ABI: instructions to release one, or to free it in random order"
+	by_abi 100000 "release instructions each" | rst_table
+	by_abi 100000 "free instructions each" | rst_table
+	section "Of 100 processes with 1,000, by ABI: bytes charged for each"
+	by_abi 100000 "of 100 processes, charged bytes each" | rst_table
+	section "One, by ABI: instructions more to start the process that makes it"
+	by_abi 1 "more at start, instructions" | rst_table
 	for abi in $native_abis; do
 		[ -e "$dir/$abi/native.tsv" ] || continue
 		section "Nanoseconds of a call on this machine ($abi), by how many different ones are called in turn, in sequence or at random: medians; quartiles are at most so many percent apart"
-		awk -F'\t' '
-			{
-				column = $2 ($3 == "at random" ? " random" : "")
-				cell[$1, column] = sprintf("%.1f", $4)
-				apart = 100 * ($6 - $5) / $4
-				if (apart > spread[$1]) spread[$1] = apart
-			}
-			!row[$1]++ { rows[++n] = $1 } !head[column]++ { heads[++columns] = column }
-			END {
-				printf "Trampolines"
-				for (i = 1; i <= columns; i++) printf "\t%s", heads[i]
-				printf "\tspread"
-				for (r = 1; r <= n; r++) {
-					printf "\n%s", rows[r]
-					for (i = 1; i <= columns; i++) printf "\t%s", cell[rows[r], heads[i]]
-					printf "\t%.0f %%", spread[rows[r]]
-				}
-				print ""
-			}' "$dir/$abi/native.tsv" | rst_table
+		native_table "$abi" "in sequence=" "at random= random" | rst_table
+		section "Nanoseconds on this machine ($abi) that pass for a call of one of 1,024, and to make and free one, by how many threads do so at the same time: medians, and quartiles as before"
+		native_table "$abi" "called by threads= calling" "made by threads= making" | rst_table
 	done
+}
+
+# The lines of native.tsv with these words, a column for each and each number
+native_table() { # ABI "WORDS=COLUMN"...
+	local file=$dir/$1/native.tsv
+	shift
+	printf '%s\n' "$@" | awk -F'\t' '
+		NR == FNR { split($0, word, "="); name[word[1]] = word[2]; next }
+		!($3 in name) { next }
+		{
+			column = $2 name[$3]
+			cell[$1, column] = sprintf("%.1f", $4)
+			apart = 100 * ($6 - $5) / $4
+			if (apart > spread[$1]) spread[$1] = apart
+		}
+		!row[$1]++ { rows[++n] = $1 } !head[column]++ { heads[++columns] = column }
+		END {
+			printf "Trampolines"
+			for (i = 1; i <= columns; i++) printf "\t%s", heads[i]
+			printf "\tspread"
+			for (r = 1; r <= n; r++) {
+				printf "\n%s", rows[r]
+				for (i = 1; i <= columns; i++) printf "\t%s", cell[rows[r], heads[i]]
+				printf "\t%.0f %%", spread[rows[r]]
+			}
+			print ""
+		}' - "$file"
 }
 
 # A plot of one WHAT by number of trampolines, a line a peer
@@ -146,7 +174,8 @@ plot_by_number() { # NAME TITLE WHAT
 # Bars of a call's time by order, a group a number of trampolines
 plot_native() { # ABI
 	local data=$dir/native-$1.data terminal
-	awk -F'\t' '{ column = "\"" $2 " " $3 "\""; v[$1, column] = $4 }
+	awk -F'\t' '$3 ~ /threads$/ { next }
+		{ column = "\"" $2 " " $3 "\""; v[$1, column] = $4 }
 		!row[$1]++ { rows[++n] = $1 } !head[column]++ { heads[++c] = column }
 		END { printf "order"; for (r = 1; r <= n; r++) printf " \"%s\"", rows[r]
 			for (i = 1; i <= c; i++) { printf "\n%s", heads[i]; for (r = 1; r <= n; r++) printf " %s", v[rows[r], heads[i]] } print "" }' \

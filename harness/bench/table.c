@@ -18,6 +18,7 @@ const struct peer *const peers[] = {
 	&peer_text,
 #ifndef NATIVE
 	&peer_data,
+	&peer_data_folios,
 	&peer_slot,
 #ifdef ABI_i386
 	&peer_push,
@@ -25,10 +26,8 @@ const struct peer *const peers[] = {
 	&peer_kernel,
 #endif
 	&peer_library,
-#endif
-	&peer_ffi,
-#ifdef FFCALL
 	&peer_ffcall,
 #endif
+	&peer_ffi,
 	NULL
 };

@@ -8,7 +8,7 @@ set -eu
 [ -z "${1:-}" ] || export TRAMPFD_BACKEND="$1"
 mkdir /programs /tmp/results
 mount -t tmpfs programs /programs
-tar -xf /programs.tar -C /programs
+tar -xJf /programs.tar -C /programs
 interpreter=$(cat /programs/interpreter)
 if [ -n "$interpreter" ]; then # of shared programs
 	mkdir -p "${interpreter%/*}"

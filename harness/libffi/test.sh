@@ -80,9 +80,9 @@ run() {
 	(cd "$programs" && find . -maxdepth 1 -name '*.exe' -printf '%P\n') >"$results/list"
 	[ -z "$sandbox" ] || files+=(sandbox)
 	files+=(-C "$results" lib) # the later one counts
-	tar -cf "$tar" -C "$programs" -T "$results/list" "${files[@]}"
+	tar -I "xz -T0 -2" -cf "$tar" -C "$programs" -T "$results/list" "${files[@]}"
 	say "libffi for $abi, $flavour${suffix:+,${suffix//-/ }}${how:+,${how//-/ }}: running $(wc -l <"$results/list") programs ..."
-	MEM=${MEM:-$([ -z "$static" ] && echo 1G || echo 4G)} TIMEOUT=${TIMEOUT:-3600} FILES=$tar:programs.tar CONSOLE=$log.console \
+	MEM=${MEM:-$([ -z "$static" ] && echo 1G || echo 6G)} TIMEOUT=${TIMEOUT:-3600} FILES=$tar:programs.tar CONSOLE=$log.console \
 		"$ROOT/harness/vm.sh" "$kernel" "$here/guest.sh" "${TRAMPFD_BACKEND:-}" >"$log.tar" 2>"$log.log" </dev/null ||
 		die "the guest failed: $(tail -n 1 "$log.log") (log: $log.log, console: $log.console)"
 	tar -xf "$log.tar" -C "$results"

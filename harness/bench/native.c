@@ -235,6 +235,13 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+static void run_threads(struct way *way, int step, int round)
+{
+	way->called[step][round] = time_threads(way, 1 << step, call_in_thread);
+	if (way->peer && way->peer->free)
+		way->made[step][round] = time_threads(way, 1 << step, make_in_thread);
+}
+
 static void print(const struct way *way, int number, const char *what, float *times, int rounds)
 {
 	qsort(times, rounds, sizeof(*times), compare);
@@ -275,12 +282,8 @@ int main(int argc, char **argv)
 		processors = MAX_THREADS;
 	for (round = 0; round < rounds; round++)
 		for (step = 0; 1 << step <= processors; step++)
-			for (i = 0; i < nr_ways; i++) {
-				way = ways[i];
-				way->called[step][round] = time_threads(way, 1 << step, call_in_thread);
-				if (way->peer && way->peer->free)
-					way->made[step][round] = time_threads(way, 1 << step, make_in_thread);
-			}
+			for (i = 0; i < nr_ways; i++)
+				run_threads(ways[i], step, round);
 
 	for (i = 0; i < nr_ways; i++) {
 		way = ways[i];

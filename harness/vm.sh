@@ -113,7 +113,7 @@ boot() {
 # kernel's: those begin with the time, and programs may write there too.
 complain() { # CODE WHAT REGEX
 	local line
-	line=$(grep -a -m1 -E "\[ *[0-9]+\.[0-9]+\] .*($3)" "$console_log" | tr -d '\r') || return 0
+	line=$(grep -a -m1 -E "\[ *[0-9]+\.[0-9]+\].*($3)" "$console_log" | tr -d '\r') || return 0
 	say "vm: $2: $line (console: $console_log)"
 	exit "$1"
 }
@@ -127,7 +127,7 @@ verdict() {
 		exit 120
 	fi
 	complain 123 "the kernel complained" 'WARNING:|cut here|INFO: |UBSAN:|KCSAN:|possible recursive locking|kobject_add_internal failed'
-	complain 125 "its files do not fit into the guest's memory (give it more: MEM=)" 'incomplete write'
+	complain 125 "its files do not fit into the guest's memory (give it more: MEM=)" 'incomplete write|Initramfs unpacking failed'
 	read -r how number 2>/dev/null <"$run/status" || {
 		say "vm: the guest ended without a status (QEMU: $ended, console: $console_log)"
 		exit 124

@@ -419,12 +419,15 @@ static void measure_sandbox(const struct peer *peer)
 /* Whether it can be had, or is not asked for */
 static int set_folios(const struct peer *peer)
 {
-	int fd = open(FOLIOS, O_WRONLY);
 	const char *word = peer->folios ? "always" : "never";
-	int done = fd >= 0 && write(fd, word, strlen(word)) == (ssize_t)strlen(word);
+	int fd = open(FOLIOS, O_WRONLY);
 
+	if (fd < 0)
+		return !peer->folios;
+	if (write(fd, word, strlen(word)) != (ssize_t)strlen(word))
+		die(FOLIOS);
 	close(fd);
-	return done || !peer->folios;
+	return 1;
 }
 
 static void in_a_process(void (*function)(const struct peer *peer, size_t n),

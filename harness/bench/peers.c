@@ -438,6 +438,7 @@ const struct peer peer_##word = {							\
 }
 
 TRAMPFD_PEER(data, DATA);
+
 const struct peer peer_data_folios = {
 	.name = "trampfd DATA, 64 KiB folios",
 	.create = data_create,

@@ -22,7 +22,7 @@ compile() { # PROGRAM FLAVOUR NAME [FLAG...]
 	shift 3
 	libffi=$("$ROOT/harness/libffi/build.sh" "$abi" "$flavour")
 	# shellcheck disable=SC2086 # words
-	$abi_cc $link -O2 -Wall -Wextra $wrap -D_GNU_SOURCE -D"ABI_$abi" -DFFI_NAME="\"$name\"" -isystem "$include" \
+	$abi_cc $link -O2 -ftls-model=local-exec -Wall -Wextra $wrap -D_GNU_SOURCE -D"ABI_$abi" -DFFI_NAME="\"$name\"" -isystem "$include" \
 		-I "$TREE/tools/lib/trampfd" -I "$libffi/build/include" -o "$out/$program-$flavour" \
 		"$here"/{"$program",table,peers,libraries}.c "$here/targets.S" "$libffi/build/.libs/libffi.a" "$out/libtrampfd.a" "$@"
 }
@@ -30,7 +30,8 @@ compile() { # PROGRAM FLAVOUR NAME [FLAG...]
 compile_all() { # PROGRAM [FLAG...]
 	local program=$1
 	shift
-	compile "$program" static "libffi, static trampolines" -DFFI_STATIC -I "$ffcall/usr/include" "$@" "$ffcall"/usr/lib/*/libcallback.a
+	compile "$program" static "libffi, static trampolines" -DFFI_STATIC -I "$ffcall/usr/include" "$@" \
+		"$ffcall"/usr/lib/*/libcallback.a "${locks[@]}"
 	compile "$program" debian "libffi of Debian" "$@"
 	compile "$program" trampfd "libffi over libtrampfd" "$@"
 }
@@ -48,12 +49,18 @@ libffcall() {
 	mv "$ffcall.new" "$ffcall"
 }
 
+# Its references to the C library's locks are weak: of a program that is linked
+# statically it would else believe that it has but one thread.
+weak_references() { "${cross}nm" --quiet "$@" | awk '$1 == "w" { print "-Wl,-u," $2 }' | sort -u; }
+
 open_work
 abi_facts "$abi"
 arch_facts "$abi" # the kernel of the same name, which has its Debian architecture
 mkdir -p "$CACHE/libffcall"
 ffcall=$CACHE/libffcall/$debarch
 libffcall
+mapfile -t locks < <(weak_references "$ffcall"/usr/lib/*/libcallback.a)
+[ ${#locks[@]} != 0 ] || die "libffcall of $debarch has no locks"
 include=$("$ROOT/harness/headers.sh" "$abi")
 mkdir -p "$out"
 link="-static -no-pie"

@@ -14,11 +14,12 @@ ARCHES="x86_64 i386 arm64 arm riscv64"
 # say; borrowed: files of ours of another architecture that it builds too; debarch:
 # whose busybox, none where Debian has no C library; objects: about how many a
 # build from nothing compiles; checkers: kernels with the kernel's own checkers,
-# which find what a test alone does not see; memory: of a guest.
+# which find what a test alone does not see; memory, smp: of a guest, and how many
+# processors it has.
 arch_facts() { # KERNEL
 	base=${1%%-*} variant=
 	[ "$base" = "$1" ] || variant=${1#*-}
-	borrowed='' rarer='' checkers='' memory=512M make_arch=$base
+	borrowed='' rarer='' checkers='' memory=512M smp=2 make_arch=$base
 	case $base in
 	x86_64 | i386)
 		srcarch=x86
@@ -46,8 +47,11 @@ arch_facts() { # KERNEL
 	riscv64)
 		srcarch=riscv make_arch=riscv
 		image=arch/riscv/boot/Image
-		# QEMU 7.2 has no processor with landing pads (Zicfilp)
-		machine="qemu-system-riscv64 -M virt" cpus="rv64"
+		# QEMU 7.2 has no processor with landing pads (Zicfilp). Its firmware,
+		# OpenSBI 1.1, says that a second one is to start before it says where:
+		# if that looks in between, it enters the kernel anew, in the midst of
+		# the boot.
+		machine="qemu-system-riscv64 -M virt" cpus="rv64" smp=1
 		console=ttyS0
 		append=earlycon
 		;;

@@ -54,7 +54,7 @@ panic_is_reported() { expect 121 'panicked: .*sysrq' vm "$arch" busybox sh -c 'e
 oops_is_reported() { expect 122 'oopsed: .*BUG: ' vm "$arch" busybox sh -c 'echo "BUG: a test" >/dev/kmsg'; }
 warning_is_reported() { expect 123 'complained: .*WARNING: ' vm "$arch" busybox sh -c 'echo "WARNING: a test" >/dev/kmsg'; }
 words_of_programs_are_theirs() { expect 0 '' vm "$arch" busybox sh -c 'echo "WARNING: a test" >/dev/console'; }
-hang_is_reported() { TIMEOUT=5 expect 120 'time-out' vm "$arch" busybox sleep 1000; }
+hang_is_reported() { TIMEOUT=5 expect 120 'time-out.* last: \[ *[0-9]' vm "$arch" busybox sleep 1000; }
 lost_status_is_reported() { expect 124 'without a status' vm "$arch" busybox reboot -f; }
 
 second_build_builds_nothing() {

@@ -8,7 +8,7 @@
 #   FILES    more files for the guest, "host[:guest] ..."; relative to its /
 #   DISK     an image, which the guest reads as /dev/vda
 #   TIMEOUT  seconds, default 300 (a shell: none)
-#   MEM SMP CPU   of the guest, default what harness/arch.sh has, 2, the first there
+#   MEM SMP CPU   of the guest, default what harness/arch.sh has; CPU: the first there
 #   ICOUNT   not empty: one processor whose clock is the number of instructions
 #            that it has executed, 1 ns each, so that a run repeats exactly
 #   APPEND   more for the kernel's command line
@@ -74,12 +74,12 @@ parents() { # GUEST DIRECTORY
 }
 
 emulate() { # CHANNELS
-	local smp=${SMP:-${ICOUNT:+1}}
+	[ -z "${ICOUNT:-}" ] || smp=1
 	[ -z "${DISK:-}" ] || set -- "$@" -device virtio-blk-device,drive=disk \
 		-drive "file=$DISK,if=none,id=disk,format=raw,readonly=on"
 	# shellcheck disable=SC2086 # $guest is a command and its arguments
 	exec timeout --foreground -k 5 "$timeout" $guest ${ICOUNT:+-icount shift=0,sleep=off} \
-		-smp "${smp:-2}" -m "${MEM:-$memory}" \
+		-smp "${SMP:-$smp}" -m "${MEM:-$memory}" \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$WORK/$kernel/$image" -initrd "$run/initramfs" \
 		-append "console=$console panic=-1 $append ${APPEND:-}" -serial "file:$console_log" \
@@ -118,12 +118,14 @@ complain() { # CODE WHAT REGEX
 	exit "$1"
 }
 
+last_line() { grep -a . "$console_log" | tail -n 1 | tr -cd '\n -~'; }
+
 verdict() {
 	local how number
 	complain 121 "the kernel panicked" 'Kernel panic - not syncing'
 	complain 122 "the kernel oopsed" 'Oops|BUG:|kernel BUG at|general protection fault|Unable to handle kernel|Internal error'
 	if [ $ended = 124 ] || [ $ended = 137 ]; then
-		say "vm: time-out: no end after $timeout s (console: $console_log)"
+		say "vm: time-out: no end after $timeout s; the kernel said last: $(last_line) (console: $console_log)"
 		exit 120
 	fi
 	complain 123 "the kernel complained" 'WARNING:|cut here|INFO: |UBSAN:|KCSAN:|possible recursive locking|kobject_add_internal failed'

@@ -5,7 +5,8 @@
  * and give back, several at once.  A slot in the list has the next as its data.
  *
  * Locks are taken in the order: pools_lock, a shard's, a pool's, that of
- * memory.c.  Who holds a pool's lock only tries to take more shards.
+ * memory.c, which is taken only by who holds a pool's.  Who holds a pool's lock
+ * only tries to take more shards.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -52,7 +53,6 @@ static void fork_prepare(void)
 			pool->shards[i].nr_at_fork = shard_wait(&pool->shards[i]);
 		pthread_mutex_lock(&pool->lock);
 	}
-	memory_lock();
 }
 
 static void fork_done(void)
@@ -62,7 +62,6 @@ static void fork_done(void)
 
 	if (--fork_depth)
 		return;
-	memory_unlock();
 	for (pool = pools; pool; pool = pool->next) {
 		pthread_mutex_unlock(&pool->lock);
 		for (i = 0; i < SHARDS; i++)
@@ -374,7 +373,6 @@ static size_t shard_refill(struct trampfd_pool *pool, struct shard *shard)
 static size_t shard_make_room(struct trampfd_pool *pool, struct shard *shard, size_t nr)
 {
 	size_t keep = shard->limit / 2;
-	int saved = errno;
 
 	pthread_mutex_lock(&pool->lock);
 	shard_give_back(shard, nr - keep, nr);
@@ -387,7 +385,6 @@ static size_t shard_make_room(struct trampfd_pool *pool, struct shard *shard, si
 	pthread_mutex_unlock(&pool->lock);
 	if (!shard->limit)
 		shard_limit(shard, 1);
-	errno = saved;
 	return keep;
 }
 
@@ -468,14 +465,16 @@ API void trampfd_pool_destroy(struct trampfd_pool *pool)
 {
 	if (!pool)
 		return;
+	pthread_mutex_lock(&pool->lock);
+	while (pool->instances)
+		instance_end(pool->instances);
+	pthread_mutex_unlock(&pool->lock);
+
 	pthread_mutex_lock(&pools_lock);
 	*pool->prev = pool->next;
 	if (pool->next)
 		pool->next->prev = pool->prev;
 	pthread_mutex_unlock(&pools_lock);
-
-	while (pool->instances)
-		instance_end(pool->instances);
 	pthread_mutex_destroy(&pool->lock);
 	munmap(pool, sizeof(*pool));
 }

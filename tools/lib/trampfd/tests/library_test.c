@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/auxv.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/time.h>
@@ -84,19 +85,32 @@ static uint32_t random_below(uint64_t *state, uint32_t limit)
 	return (z >> 33) % limit;
 }
 
-/* Refuse trampfd_create() with @error from now on. */
-static int forbid(int error)
+/*
+ * For the calling thread, from now on: do @action, with @flags of seccomp(2), at
+ * the system call @nr, if of its argument @arg the bits of @mask are @bits.
+ */
+static int filter(int nr, int arg, unsigned int mask, unsigned int bits, unsigned int action,
+		  unsigned int flags)
 {
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_trampfd_create, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 4),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[arg])),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, mask),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, bits, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, action),
 		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
 	};
 	struct sock_fprog prog = { ARRAY_SIZE(filter), filter };
 
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
-	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog) ? -1 : 0;
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		return -1;
+	return syscall(__NR_seccomp, SECCOMP_SET_MODE_FILTER, flags, &prog);
+}
+
+static int forbid(int nr, int error)
+{
+	return filter(nr, 0, 0, 0, SECCOMP_RET_ERRNO | error, 0);
 }
 
 static bool kernel_has_trampolines(void)
@@ -350,6 +364,20 @@ TEST_F(each, wrong_free_aborts)
 	EXPECT_EQ(SIGABRT, signal_of(free_it, t));
 }
 
+TEST_F(each, free_keeps_errno)
+{
+	static void *t[SOME];
+	int i;
+
+	for (i = 0; i < SOME; i++)
+		t[i] = alloc(NULL, i);
+	ASSERT_EQ(0, forbid(__NR_munmap, EPERM));
+	errno = 0;
+	for (i = 0; i < SOME; i++)
+		trampfd_free(t[i]);
+	EXPECT_EQ(0, errno);
+}
+
 /* Kilobytes of this process's own memory and of the kernel's for it */
 struct cost {
 	long anonymous, tables, slab, mappings;
@@ -453,6 +481,7 @@ TEST_F(each, pool_leaves_nothing_behind)
 {
 	struct trampfd_pool *pool;
 	int i, j, n = 0, fd = next_fd();
+	long size = 0;
 
 	for (i = 0; i < 20; i++) {
 		pool = create(TRAMPFD_MODE_SLOT, 0);
@@ -461,11 +490,27 @@ TEST_F(each, pool_leaves_nothing_behind)
 			ASSERT_NE(NULL, alloc(pool, j));
 		trampfd_pool_destroy(pool);
 		/* What the first leaves is the library's own. */
-		if (i == 1)
+		if (i == 1) {
 			n = mappings("");
+			size = read_field("/proc/self/status", "VmSize");
+		}
 	}
 	EXPECT_EQ(n, mappings(""));
+	EXPECT_EQ(size, read_field("/proc/self/status", "VmSize"));
 	EXPECT_EQ(fd, next_fd());
+}
+
+TEST_F(each, destroyed_pool_has_no_trampolines)
+{
+	struct trampfd_pool *pool = create(TRAMPFD_MODE_DATA, 0);
+	void *t = alloc(pool, 1);
+
+	ASSERT_EQ(1, run(t));
+	trampfd_pool_destroy(pool);
+	EXPECT_EQ(0, trampfd_is_trampoline(t));
+	EXPECT_EQ(-1, trampfd_set(t, abi_return_data, NULL));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(SIGSEGV, signal_of(call, t));
 }
 
 TEST_F(each, pool_of_nonsense_is_refused)
@@ -635,6 +680,58 @@ TEST_F(each, fork_while_threads_allocate)
 	EXPECT_EQ(0, w.wrong);
 }
 
+/* A thread that is held in a system call, while it has the pool grow */
+struct held {
+	int nr, listener;
+	struct seccomp_notif call;
+	bool let_go;
+};
+
+static void *grow_and_be_held(void *arg)
+{
+	struct held *h = arg;
+	int fd = filter(h->nr, 0, 0, 0, SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+
+	__atomic_store_n(&h->listener, fd, __ATOMIC_RELEASE);
+	while (fd >= 0 && !__atomic_load_n(&h->let_go, __ATOMIC_RELAXED))
+		alloc(NULL, 1);
+	return NULL;
+}
+
+static void *let_go_later(void *arg)
+{
+	struct held *h = arg;
+	struct seccomp_notif_resp go_on = {
+		.id = h->call.id,
+		.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE,
+	};
+
+	usleep(300000);
+	__atomic_store_n(&h->let_go, true, __ATOMIC_RELAXED);
+	ioctl(h->listener, SECCOMP_IOCTL_NOTIF_SEND, &go_on);
+	return NULL;
+}
+
+TEST_F(each, fork_while_a_pool_grows)
+{
+	bool kernel = variant->backend == TRAMPFD_BACKEND_KERNEL;
+	struct held h = { kernel ? __NR_trampfd_create : __NR_openat, -2 };
+	pthread_t grows, lets_go;
+	struct work w = {};
+
+	ASSERT_NE(NULL, alloc(NULL, 1));
+	ASSERT_EQ(0, pthread_create(&grows, NULL, grow_and_be_held, &h));
+	while (__atomic_load_n(&h.listener, __ATOMIC_ACQUIRE) == -2)
+		sched_yield();
+	ASSERT_LE(0, h.listener);
+	ASSERT_EQ(0, ioctl(h.listener, SECCOMP_IOCTL_NOTIF_RECV, &h.call));
+	ASSERT_EQ(0, pthread_create(&lets_go, NULL, let_go_later, &h));
+	EXPECT_EQ(0, in_child(use_after_fork, &w));
+	pthread_join(lets_go, NULL);
+	pthread_join(grows, NULL);
+	close(h.listener);
+}
+
 static int change_slot(void *t)
 {
 	trampfd_set(t, abi_return_data, (void *)2);
@@ -746,6 +843,149 @@ TEST_F(each, no_system_call_once_there_are_some)
 	EXPECT_EQ(0, in_child(work_without_system_calls, t));
 }
 
+/* Most of what is freed is not returned, lest it be asked for again at once. */
+static int work_in_bursts_without_system_calls(void *arg)
+{
+	void **t = arg;
+	int i, j;
+
+	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT))
+		return 1;
+	for (j = 0; j < 10; j++) {
+		for (i = SOME * 6 / 10; i < SOME; i++)
+			trampfd_free(t[i]);
+		for (i = SOME * 6 / 10; i < SOME; i++)
+			t[i] = alloc(NULL, i);
+	}
+	syscall(__NR_exit, 0);
+	return 1;
+}
+
+TEST_F(each, no_system_call_while_half_is_in_use)
+{
+	static void *t[SOME];
+	int i;
+
+	for (i = 0; i < SOME; i++)
+		t[i] = alloc(NULL, i);
+	EXPECT_EQ(0, in_child(work_in_bursts_without_system_calls, t));
+}
+
+/* Allocate until it fails; how many, with what is to be freed in @t */
+static int exhaust(void **t, int max)
+{
+	int n;
+
+	for (n = 0; n < max; n++) {
+		t[n] = alloc(NULL, n);
+		if (!t[n])
+			break;
+	}
+	return n;
+}
+
+/*
+ * Threads that have come apart, each to trampolines at hand of its own, and
+ * then put there what they are given to free
+ */
+#define FREERS		4
+#define TO_FREE		20
+
+struct freer {
+	pthread_t thread;
+	unsigned int steps;
+	enum { WORKS, ENDS, WAITS, FREES } phase;
+	void *t[TO_FREE];
+};
+
+static void *be_freer(void *arg)
+{
+	struct freer *f = arg;
+	int i;
+
+	have_some_at_hand();
+	while (__atomic_load_n(&f->phase, __ATOMIC_ACQUIRE) == WORKS) {
+		trampfd_free(alloc(NULL, 1));
+		__atomic_store_n(&f->steps, f->steps + 1, __ATOMIC_RELEASE);
+	}
+	__atomic_store_n(&f->phase, WAITS, __ATOMIC_RELEASE);
+	while (__atomic_load_n(&f->phase, __ATOMIC_ACQUIRE) == WAITS)
+		sched_yield();
+	for (i = 0; i < TO_FREE; i++)
+		trampfd_free(f->t[i]);
+	return NULL;
+}
+
+static int start_freers(struct freer *freers)
+{
+	struct freer *f;
+
+	for (f = freers; f < freers + FREERS; f++) {
+		if (pthread_create(&f->thread, NULL, be_freer, f))
+			return -1;
+	}
+	for (f = freers; f < freers + FREERS; f++) {
+		while (__atomic_load_n(&f->steps, __ATOMIC_ACQUIRE) < 1000)
+			trampfd_free(alloc(NULL, 1));
+	}
+	for (f = freers; f < freers + FREERS; f++) {
+		__atomic_store_n(&f->phase, ENDS, __ATOMIC_RELEASE);
+		while (__atomic_load_n(&f->phase, __ATOMIC_ACQUIRE) != WAITS)
+			sched_yield();
+	}
+	return 0;
+}
+
+/* Some from everywhere in @t, where they are missing afterwards */
+static void have_freed(struct freer *freers, void **t, int nr)
+{
+	struct freer *f;
+	int i, at = 0;
+
+	for (f = freers; f < freers + FREERS; f++) {
+		for (i = 0; i < TO_FREE; i++, at += nr / (FREERS * TO_FREE)) {
+			f->t[i] = t[at];
+			t[at] = NULL;
+		}
+		__atomic_store_n(&f->phase, FREES, __ATOMIC_RELEASE);
+	}
+	for (f = freers; f < freers + FREERS; f++)
+		pthread_join(f->thread, NULL);
+}
+
+TEST_F(each, what_threads_have_at_hand_does_not_keep_memory)
+{
+	struct freer freers[FREERS] = {};
+	static void *t[SOME];
+	int i, code;
+
+	ASSERT_EQ(0, start_freers(freers));
+	code = mappings("x");
+	for (i = 0; i < SOME; i++)
+		t[i] = alloc(NULL, i);
+	have_freed(freers, t, SOME);
+	for (i = 0; i < SOME; i++)
+		trampfd_free(t[i]);
+	EXPECT_LE(mappings("x") - code, 2);
+}
+
+TEST_F(each, what_a_thread_freed_is_there_for_others)
+{
+	bool kernel = variant->backend == TRAMPFD_BACKEND_KERNEL;
+	struct freer freers[FREERS] = {};
+	static void *t[SOME];
+	int i, n;
+
+	ASSERT_EQ(0, start_freers(freers));
+	ASSERT_EQ(0, forbid(kernel ? __NR_trampfd_create : __NR_openat, EMFILE));
+	n = exhaust(t, SOME);
+	ASSERT_GE(n, FREERS * TO_FREE);
+	ASSERT_LT(n, SOME);
+	have_freed(freers, t, n);
+	for (i = 0; i < FREERS * TO_FREE; i++)
+		ASSERT_NE(NULL, alloc(NULL, i));
+}
+
 static void *use_and_end(void *arg)
 {
 	void *t[50];
@@ -806,19 +1046,6 @@ TEST_F(each, signal_handlers_call_trampolines)
 	EXPECT_EQ(0, w.wrong);
 }
 
-/* Allocate until it fails; how many, with what is to be freed in @t */
-static int exhaust(void **t, int max)
-{
-	int n;
-
-	for (n = 0; n < max; n++) {
-		t[n] = alloc(NULL, n);
-		if (!t[n])
-			break;
-	}
-	return n;
-}
-
 TEST_F(each, without_descriptors_it_fails_and_recovers)
 {
 	struct rlimit none = { 0, 0 }, was;
@@ -868,6 +1095,34 @@ TEST_F(each, without_address_space_it_fails_and_recovers)
 	EXPECT_NE(NULL, alloc(NULL, 1));
 	for (i = 0; i < (unsigned long)n; i++)
 		trampfd_free(t[i]);
+}
+
+#ifndef __NR_mmap2
+#define __NR_mmap2	__NR_mmap
+#endif
+
+TEST_F(each, without_memory_of_its_own_it_keeps_nothing)
+{
+	static void *t[SOME];
+	int i, n, maps;
+
+	ASSERT_NE(NULL, alloc(NULL, 1));
+	/*
+	 * So that what comes next is far, and the tree needs another node for it;
+	 * more at once would be aligned, and leave a gap
+	 */
+	for (i = 0; i < 64; i++)
+		ASSERT_NE(MAP_FAILED, mmap(NULL, 1 << 20, PROT_NONE,
+					   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	ASSERT_EQ(0, filter(__NR_mmap2, 3, MAP_ANONYMOUS | MAP_FIXED, MAP_ANONYMOUS,
+			    SECCOMP_RET_ERRNO | ENOMEM, 0));
+	n = exhaust(t, SOME);
+	EXPECT_EQ(ENOMEM, errno);
+	ASSERT_LT(n, SOME);
+	maps = mappings("");
+	for (i = 0; i < 10; i++)
+		EXPECT_EQ(NULL, alloc(NULL, i));
+	EXPECT_EQ(maps, mappings(""));
 }
 
 /* The DWARF number of GCC's static chain */
@@ -978,7 +1233,7 @@ TEST_F(refusal, library_takes_the_place_of_the_kernel)
 		for (; before < 100; before++)
 			t[before] = alloc(NULL, before);
 	}
-	ASSERT_EQ(0, forbid(variant->error));
+	ASSERT_EQ(0, forbid(__NR_trampfd_create, variant->error));
 	for (i = before; i < SOME; i++) {
 		t[i] = alloc(NULL, i);
 		ASSERT_NE(NULL, t[i]);
@@ -1086,6 +1341,7 @@ static unsigned int library_until(int error)
 
 TEST(first_trampolines_of_the_library_need_no_file)
 {
+	struct trampfd_pool *pool;
 	unsigned int nr;
 
 	if (getuid())
@@ -1095,7 +1351,10 @@ TEST(first_trampolines_of_the_library_need_no_file)
 	nr = library_until(ENOENT);
 	EXPECT_GE(nr, 256);
 	EXPECT_LT(nr, SOME);
-	/* And so do those of another kind. */
+	/* And so do those of another kind, again when the first are no more. */
+	pool = create(TRAMPFD_MODE_SLOT, 0);
+	ASSERT_NE(NULL, pool);
+	trampfd_pool_destroy(pool);
 	EXPECT_NE(NULL, create(TRAMPFD_MODE_SLOT, 0));
 	EXPECT_EQ(NULL, create(TRAMPFD_MODE_SLOT, 0));
 	EXPECT_EQ(ENOENT, errno);
@@ -1105,7 +1364,7 @@ TEST(without_kernel_and_file_the_kernels_error_is_told)
 {
 	if (getuid())
 		SKIP(return, "needs root");
-	ASSERT_EQ(0, forbid(EPERM));
+	ASSERT_EQ(0, forbid(__NR_trampfd_create, EPERM));
 	ASSERT_EQ(0, chroot_to_nothing());
 	EXPECT_GE(library_until(EPERM), 256);
 }
@@ -1171,7 +1430,7 @@ int main(int argc, char *argv[])
 		struct trampfd_pool *pool;
 
 		/* As if there were no kernel: the kernel's word is an error, or not. */
-		if (forbid(EPERM))
+		if (forbid(__NR_trampfd_create, EPERM))
 			return 102;
 		pool = trampfd_pool_create(NULL);
 		return pool ? TRAMPFD_BACKEND_AUTO : TRAMPFD_BACKEND_KERNEL;

@@ -1297,7 +1297,7 @@ static int run_copy(void *path)
 /* "kernel" is an error that can be told on a kernel without and with trampfd. */
 TEST(environment_is_ignored_with_more_privileges)
 {
-	const char *path = "/tmp/trampfd-setuid";
+	char path[] = "/tmp/trampfd-XXXXXX";
 	char buffer[65536];
 	ssize_t n;
 	int in, out;
@@ -1305,16 +1305,16 @@ TEST(environment_is_ignored_with_more_privileges)
 	if (getuid() || IS_SHARED)
 		SKIP(return, "needs root and a static program");
 	in = open("/proc/self/exe", O_RDONLY);
-	out = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0700);
+	out = mkstemp(path);
 	ASSERT_LE(0, in);
 	ASSERT_LE(0, out);
 	while ((n = read(in, buffer, sizeof(buffer))) > 0)
 		ASSERT_EQ(n, write(out, buffer, n));
 	close(out);
 	ASSERT_EQ(0, chmod(path, 0755));
-	EXPECT_EQ(TRAMPFD_BACKEND_KERNEL, in_child(run_copy, (void *)path));
+	EXPECT_EQ(TRAMPFD_BACKEND_KERNEL, in_child(run_copy, path));
 	ASSERT_EQ(0, chmod(path, 04755));
-	EXPECT_EQ(TRAMPFD_BACKEND_AUTO, in_child(run_copy, (void *)path));
+	EXPECT_EQ(TRAMPFD_BACKEND_AUTO, in_child(run_copy, path));
 	unlink(path);
 }
 

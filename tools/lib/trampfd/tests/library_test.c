@@ -483,7 +483,7 @@ TEST_F(each, pool_leaves_nothing_behind)
 	int i, j, n = 0, fd = next_fd();
 	long size = 0;
 
-	for (i = 0; i < 20; i++) {
+	for (i = 0; i < 100; i++) {
 		pool = create(TRAMPFD_MODE_SLOT, 0);
 		ASSERT_NE(NULL, pool);
 		for (j = 0; j < 3000; j++)

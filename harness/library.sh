@@ -92,7 +92,8 @@ suite_with() { # FLAG
 	out=$(scratch "sanitized${1//[^a-z]/-}")
 	for test in backend_that_is_asked_for_is_used every_register_and_mode_works each_trampoline_has_its_own_slot \
 		allocated_and_freed_in_any_order slots_are_used_again pool_leaves_nothing_behind threads_use_the_same_pool \
-		fork_while_threads_allocate stopped_thread_holds_up_no_other thread_that_ends_keeps_nothing signal_handlers_call_trampolines \
+		fork_while_threads_allocate stopped_thread_holds_up_no_other thread_that_ends_keeps_nothing \
+		what_threads_have_at_hand_does_not_keep_memory what_a_thread_freed_is_there_for_others signal_handlers_call_trampolines \
 		nested_functions_of_gcc library_takes_the_place_of_the_kernel; do options+=(-t "$test"); done
 	lmake x86_64 "$out" "$out/library_test_shared" CFLAGS="-O1 -g $1 -DTHREAD_STEPS=5000"
 	LD_LIBRARY_PATH=$out ASAN_OPTIONS=detect_leaks=0 "$out/library_test_shared" "${options[@]}" 2>&1 | tee "$out/log"

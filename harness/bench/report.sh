@@ -31,6 +31,7 @@ rows() { # FILE COLUMN...
 	shift
 	printf '%s\n' "$@" | awk -F'\t' '
 		NR == FNR { split($0, c, "[=@]"); head[++columns] = c[1]; what[columns] = c[2]; n[columns] = c[3]; next }
+		NF != 4 { next } # what a library says
 		{ value[$1, $2, $3] = $4; if (!seen[$1]++) peer[++peers] = $1 }
 		function number(v,  i) {
 			if (v !~ /^-?[0-9.]+$/) return v
@@ -47,7 +48,8 @@ rows() { # FILE COLUMN...
 				for (i = 1; i <= columns; i++) {
 					m = n[i]; sub(/[-\/]$/, "", m)
 					v = value[peer[p], m, what[i]]
-					if (v == "") v = value[peer[p], m, "stops"] == "" ? "" : "stops at " value[peer[p], m, "stops"]
+					if (v == "" && (peer[p], m, "stops") in value) v = "stops at " value[peer[p], m, "stops"]
+					else if (v == "") v = (peer[p], m, "fails") in value ? "fails" : ""
 					else if (n[i] ~ /\/$/) v /= m
 					else if (n[i] ~ /-$/) v -= value[peer[1], m, what[i]]
 					printf "\t%s", number(v)

@@ -6,6 +6,7 @@
  * skipped.
  */
 #include <malloc.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/auxv.h>
@@ -111,6 +112,16 @@ static int filter(int nr, int arg, unsigned int mask, unsigned int bits, unsigne
 static int forbid(int nr, int error)
 {
 	return filter(nr, 0, 0, 0, SECCOMP_RET_ERRNO | error, 0);
+}
+
+#ifndef __NR_mmap2
+#define __NR_mmap2	__NR_mmap
+#endif
+
+/* At what the library maps for itself: tables go to addresses that it knows. */
+static int filter_own_memory(unsigned int action, unsigned int flags)
+{
+	return filter(__NR_mmap2, 3, MAP_ANONYMOUS | MAP_FIXED, MAP_ANONYMOUS, action, flags);
 }
 
 static bool kernel_has_trampolines(void)
@@ -680,56 +691,59 @@ TEST_F(each, fork_while_threads_allocate)
 	EXPECT_EQ(0, w.wrong);
 }
 
-/* A thread that is held in a system call, while it has the pool grow */
-struct held {
-	int nr, listener;
-	struct seccomp_notif call;
-	bool let_go;
-};
-
+/*
+ * A thread that is held in a system call, while it has the lock of the pool and
+ * that of the library's memory, and no trampolines at hand
+ */
 static void *grow_and_be_held(void *arg)
 {
-	struct held *h = arg;
-	int fd = filter(h->nr, 0, 0, 0, SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+	int *listener = arg;
+	int fd = filter_own_memory(SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER);
 
-	__atomic_store_n(&h->listener, fd, __ATOMIC_RELEASE);
-	while (fd >= 0 && !__atomic_load_n(&h->let_go, __ATOMIC_RELAXED))
-		alloc(NULL, 1);
+	__atomic_store_n(listener, fd, __ATOMIC_RELEASE);
+	if (fd >= 0)
+		trampfd_pool_backend(NULL);
 	return NULL;
 }
 
+/* It, and in its further calls, until it ends */
 static void *let_go_later(void *arg)
 {
-	struct held *h = arg;
-	struct seccomp_notif_resp go_on = {
-		.id = h->call.id,
-		.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE,
-	};
+	struct pollfd held = { .fd = *(int *)arg, .events = POLLIN };
+	struct seccomp_notif_resp go_on;
+	struct seccomp_notif call;
 
 	usleep(300000);
-	__atomic_store_n(&h->let_go, true, __ATOMIC_RELAXED);
-	ioctl(h->listener, SECCOMP_IOCTL_NOTIF_SEND, &go_on);
+	while (poll(&held, 1, -1) == 1 && held.revents & POLLIN) {
+		memset(&call, 0, sizeof(call));
+		if (ioctl(held.fd, SECCOMP_IOCTL_NOTIF_RECV, &call))
+			break;
+		go_on = (struct seccomp_notif_resp){
+			.id = call.id,
+			.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE,
+		};
+		ioctl(held.fd, SECCOMP_IOCTL_NOTIF_SEND, &go_on);
+	}
 	return NULL;
 }
 
 TEST_F(each, fork_while_a_pool_grows)
 {
-	bool kernel = variant->backend == TRAMPFD_BACKEND_KERNEL;
-	struct held h = { kernel ? __NR_trampfd_create : __NR_openat, -2 };
+	struct pollfd held = { .events = POLLIN };
 	pthread_t grows, lets_go;
 	struct work w = {};
+	int listener = -2;
 
-	ASSERT_NE(NULL, alloc(NULL, 1));
-	ASSERT_EQ(0, pthread_create(&grows, NULL, grow_and_be_held, &h));
-	while (__atomic_load_n(&h.listener, __ATOMIC_ACQUIRE) == -2)
+	ASSERT_EQ(0, pthread_create(&grows, NULL, grow_and_be_held, &listener));
+	while ((held.fd = __atomic_load_n(&listener, __ATOMIC_ACQUIRE)) == -2)
 		sched_yield();
-	ASSERT_LE(0, h.listener);
-	ASSERT_EQ(0, ioctl(h.listener, SECCOMP_IOCTL_NOTIF_RECV, &h.call));
-	ASSERT_EQ(0, pthread_create(&lets_go, NULL, let_go_later, &h));
+	ASSERT_LE(0, held.fd);
+	ASSERT_EQ(1, poll(&held, 1, -1));
+	ASSERT_EQ(0, pthread_create(&lets_go, NULL, let_go_later, &held.fd));
 	EXPECT_EQ(0, in_child(use_after_fork, &w));
-	pthread_join(lets_go, NULL);
 	pthread_join(grows, NULL);
-	close(h.listener);
+	pthread_join(lets_go, NULL);
+	close(held.fd);
 }
 
 static int change_slot(void *t)
@@ -744,6 +758,20 @@ TEST_F(each, fork_gives_the_child_slots_of_its_own)
 
 	EXPECT_EQ(2, in_child(change_slot, t));
 	EXPECT_EQ(1, run(t));
+}
+
+static int is_another(void *t)
+{
+	return alloc(NULL, 1) != t;
+}
+
+TEST_F(each, fork_keeps_what_is_at_hand)
+{
+	void *t = alloc(NULL, 1);
+
+	trampfd_free(t);
+	EXPECT_EQ(0, in_child(is_another, t));
+	EXPECT_EQ(t, alloc(NULL, 1));
 }
 
 /* A thread that allocates and frees, and is stopped again and again */
@@ -1097,10 +1125,6 @@ TEST_F(each, without_address_space_it_fails_and_recovers)
 		trampfd_free(t[i]);
 }
 
-#ifndef __NR_mmap2
-#define __NR_mmap2	__NR_mmap
-#endif
-
 TEST_F(each, without_memory_of_its_own_it_keeps_nothing)
 {
 	static void *t[SOME];
@@ -1114,8 +1138,7 @@ TEST_F(each, without_memory_of_its_own_it_keeps_nothing)
 	for (i = 0; i < 64; i++)
 		ASSERT_NE(MAP_FAILED, mmap(NULL, 1 << 20, PROT_NONE,
 					   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-	ASSERT_EQ(0, filter(__NR_mmap2, 3, MAP_ANONYMOUS | MAP_FIXED, MAP_ANONYMOUS,
-			    SECCOMP_RET_ERRNO | ENOMEM, 0));
+	ASSERT_EQ(0, filter_own_memory(SECCOMP_RET_ERRNO | ENOMEM, 0));
 	n = exhaust(t, SOME);
 	EXPECT_EQ(ENOMEM, errno);
 	ASSERT_LT(n, SOME);

@@ -162,9 +162,9 @@ suite_script() { # ABI
 }
 
 # The whole suite at once in a kernel with the kernel's own checkers, of which
-# each complaint counts (harness/vm.sh)
+# each complaint counts (harness/vm.sh), and the library's tests, of few trampolines
 test_checkers() { # KERNEL
-	local abi test script files TIMEOUT=3600
+	local abi test script files TIMEOUT=3600 quick=--quick
 	export TIMEOUT
 	guest_kunit "$1"
 	arch_facts "$1"
@@ -174,6 +174,7 @@ test_checkers() { # KERNEL
 		for test in $(<"$WORK/selftests/$abi/tests"); do files+=" $WORK/selftests/$abi/$test:$abi/$test"; done
 		FILES=$files guest_tap "all selftests, $abi on $1" '' "$1" "$script"
 	done
+	library_tests "$1"
 }
 
 answers_enosys() { # ARCH ABI

@@ -4,24 +4,29 @@
 # Everything that is made lies outside the checkout, below $CACHE:
 #   ccache/              compiled objects, shared by all checkouts
 #   busybox/<debarch>/   a static busybox for each guest architecture
-#   checkouts/<name>/    $WORK, this checkout's own:
+#   checkouts/<name>/    $CHECKOUT, this checkout's own:
 #     origin             the checkout that it belongs to
-#     linux/ pristine/   the overlaid kernel tree; the originals of the files patched there
-#     <arch>/            a kernel's build directory (O=)
-#     headers/<abi>/ selftests/<abi>/ log/
-#     series/            the patches, and linux/, a repository to cut and try them in
+#     <base>/            $WORK, what is made for one of series/bases:
+#       linux/ pristine/ the overlaid kernel tree; the originals of the files patched there
+#       <arch>/          a kernel's build directory (O=)
+#       headers/<abi>/ selftests/<abi>/ log/
+#       series/          the patches, and linux/, a repository to cut and try them in
 
 set -eu -o pipefail
 export LC_ALL=C
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 CACHE=${TRAMPFD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/trampfd}
-WORK=$CACHE/checkouts/$(basename "$ROOT" | tr -c 'A-Za-z0-9._\n-' _)-$(printf %s "$ROOT" | sha256sum | cut -c1-8)
+CHECKOUT=$CACHE/checkouts/$(basename "$ROOT" | tr -c 'A-Za-z0-9._\n-' _)-$(printf %s "$ROOT" | sha256sum | cut -c1-8)
+# The kernel that the series is laid over: the first of series/bases unless BASE
+# names another.
+asked=${BASE:-}
+package=$(sed -n "s/^\(linux-source-${asked:-[^ ]*}\) .*/\1/p" "$ROOT/series/bases" | head -n 1)
+export BASE=${package#linux-source-}
+tarball=/usr/src/$package.tar.xz
+WORK=$CHECKOUT/$BASE
 TREE=$WORK/linux
 LOG=$WORK/log
-# the kernel source that the series is for
-package=linux-source-6.12
-tarball=/usr/src/$package.tar.xz
 
 # The variables of a calling make are for the harness's Makefile: the kernel's
 # would take ARCH=, and a job server that is not there, for its own.
@@ -35,6 +40,7 @@ export CCACHE_SLOPPINESS=time_macros CCACHE_MAXSIZE=2G
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
 
+[ -n "$package" ] || die "there is no base '$asked': series/bases has $(sed -n 's/^linux-source-\([^ ]*\) .*/\1/p' "$ROOT/series/bases" | xargs)"
 case $CACHE in
 *[[:space:]:]*) die "the kernel cannot be built below '$CACHE' (space or colon): set TRAMPFD_CACHE to another directory" ;;
 esac
@@ -44,9 +50,9 @@ open_work() {
 	local origin
 	mkdir -p "$LOG"
 	# At no time empty: another checkout's script would take ours for gone.
-	printf '%s\n' "$ROOT" >"$WORK/origin.$$"
-	mv "$WORK/origin.$$" "$WORK/origin"
-	ln -sfn "$WORK" "$ROOT/build"
+	printf '%s\n' "$ROOT" >"$CHECKOUT/origin.$$"
+	mv "$CHECKOUT/origin.$$" "$CHECKOUT/origin"
+	ln -sfn "$CHECKOUT" "$ROOT/build"
 	for origin in "$CACHE"/checkouts/*/origin; do
 		[ ! -d "$(cat "$origin")" ] || continue
 		say "removing ${origin%/origin}: its checkout $(cat "$origin") is gone"

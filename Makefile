@@ -4,35 +4,39 @@
 ARCH ?= x86_64
 SHELL := /bin/bash
 .NOTPARALLEL:
-.PHONY: help run vm kernel selftests headers check check-all check-libffi runtimes lsm stress fuzz figures bench coverage docs series check-series tree packages clean
+.PHONY: help run vm kernel selftests headers check check-all check-libffi runtimes lsm stress fuzz figures bench coverage docs series check-series tree root shell test clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
-	@echo "ARCH=x86_64, i386, arm64, arm or riscv64, or for run, vm, kernel, stress and check one of the"
-	@echo "variants that harness/arch.sh has, such as arm64-64k; everything made lies in build/"
+	@echo "ARCH=x86_64, i386, arm64, arm or riscv64, or for run, vm, kernel, test, stress and check one of the"
+	@echo "variants that harness/kernel/arch.sh has, such as arm64-64k. BASE=6.12: over that kernel, not the"
+	@echo "newest of series/bases. Everything made lies in build/; the tools, in a root of their own."
 
 run: kernel ## build everything and show it at work
-	@ARCH='$(ARCH)' harness/demo.sh
+	@ARCH='$(ARCH)' harness/check/demo.sh
 
 # A make whose recipe fails ends with 2 and names the status in its message;
-# harness/vm.sh by itself ends with the program's.
+# harness/guest/vm.sh by itself ends with the program's.
 vm: kernel ## run a static program in a guest: RUN='PROGRAM ARGS'; none: a shell
-	@harness/vm.sh $(ARCH) $(RUN)
+	@harness/guest/vm.sh $(ARCH) $(RUN)
 
 kernel: tree ## build the kernel
-	@set -e; for arch in $(ARCH); do harness/kernel.sh $$arch; done
+	@set -e; for arch in $(ARCH); do harness/kernel/kernel.sh $$arch; done
 
 selftests: tree ## build the selftests
-	@set -e; for arch in $(ARCH); do harness/selftests.sh $$arch; done
+	@set -e; for arch in $(ARCH); do harness/check/selftests.sh $$arch; done
 
 headers: tree ## install the user space headers (INSTALL_HDR_PATH=)
-	@set -e; for arch in $(ARCH); do harness/headers.sh $$arch; done
+	@set -e; for arch in $(ARCH); do harness/kernel/headers.sh $$arch; done
+
+test: kernel ## run one test: T=map_test.code_is_never_mapped_writable, or T=map_test
+	@set -e; for arch in $(ARCH); do harness/check/test.sh $$arch '$(T)'; done
 
 check: ## check everything, or only ARCH=
-	@harness/check.sh $(check_archs)
+	@harness/check/check.sh $(check_archs)
 
 check-all: ## check, and kernels without trampfd, with the checkers of the kernel; fuzz
-	@harness/check.sh --all $(check_archs)
+	@harness/check/check.sh --all $(check_archs)
 
 check-libffi: tree ## run the test suite of libffi over libtrampfd, beside Debian's
 	@harness/libffi/check.sh $(ARCH)
@@ -42,41 +46,44 @@ runtimes: tree ## call back through Debian's Python, Ruby, Java ..., in a sandbo
 	@harness/runtimes/run.sh --cost
 
 lsm: tree ## try trampfd under each security module, enforcing
-	@harness/lsm.sh
+	@harness/lsm/lsm.sh
 
 SECONDS ?= 300
 
 stress: tree ## run the stress test for SECONDS=300; SEED= repeats one
-	@set -e; for arch in $(ARCH); do SEED='$(SEED)' harness/stress.sh $$arch $(SECONDS); done
+	@set -e; for arch in $(ARCH); do SEED='$(SEED)' harness/check/stress.sh $$arch $(SECONDS); done
 
 figures: kernel ## measure
-	@ARCH='$(ARCH)' harness/figures.sh
+	@ARCH='$(ARCH)' harness/check/figures.sh
 
 bench: tree ## measure trampfd beside other ways to make trampolines
 	@harness/bench/bench.sh
 
 coverage: tree ## measure which lines of our kernel files the tests run
-	@set -e; for arch in $(ARCH); do harness/coverage.sh $$arch; done
+	@set -e; for arch in $(ARCH); do harness/check/coverage.sh $$arch; done
 
 fuzz: tree ## fuzz the system call in a guest: SECONDS=, or INPUT=FILE to run one again
-	@harness/fuzz.sh $(or $(INPUT),$(SECONDS))
+	@harness/fuzz/fuzz.sh $(or $(INPUT),$(SECONDS))
 
 docs: tree ## render the kernel's documents with ours; no warning of ours
-	@harness/docs.sh
+	@harness/check/docs.sh
 
 series: tree ## cut the patches, as they are mailed, into build/series
-	@harness/series.sh
+	@harness/series/series.sh
 
 check-series: ## check them: each by itself, and with the kernel's own tools
-	@harness/check-series.sh
+	@harness/series/check-series.sh
 
-tree: packages ## lay the series over Debian's kernel source
-	@harness/tree.sh
+tree: ## lay the series over Debian's kernel source
+	@harness/kernel/tree.sh
 
-packages: ## install the Debian packages that are missing
-	@harness/packages.sh
+root: ## bring the tool root's packages up to date
+	@harness/root/enter.sh --update
 
-clean: ## remove what was made, but not the compiler's cache
+shell: ## a shell in the tool root, in this directory
+	@harness/root/enter.sh bash
+
+clean: ## remove what was made, but not the compiler's cache and the tool root
 	@[ ! -L build ] || rm -rf "$$(readlink build)" build
 
 # All architectures unless one is asked for.

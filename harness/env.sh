@@ -1,7 +1,9 @@
 # shellcheck shell=bash disable=SC2034 # the variables are for the scripts that source this
-# Sourced by every script of the harness: where things are, and how to say things.
+# Sourced by every script of the harness: goes on in the tool root, and knows where
+# things are and how to say things.
 #
 # Everything that is made lies outside the checkout, below $CACHE:
+#   root/                the tool root (harness/root/enter.sh)
 #   ccache/              compiled objects, shared by all checkouts
 #   busybox/<debarch>/   a static busybox for each guest architecture
 #   checkouts/<name>/    $CHECKOUT, this checkout's own:
@@ -18,6 +20,8 @@ export LC_ALL=C
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 CACHE=${TRAMPFD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/trampfd}
 CHECKOUT=$CACHE/checkouts/$(basename "$ROOT" | tr -c 'A-Za-z0-9._\n-' _)-$(printf %s "$ROOT" | sha256sum | cut -c1-8)
+[ -d /var/lib/trampfd-root ] || exec "$ROOT/harness/root/enter.sh" "$(realpath "$0")" "$@"
+
 # The kernel that the series is laid over: the first of series/bases unless BASE
 # names another.
 asked=${BASE:-}

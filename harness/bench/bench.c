@@ -399,7 +399,7 @@ static void measure_mdwe(const struct peer *peer)
 }
 
 /*
- * In harness/sandbox.c, with no file system that is both writable and executable:
+ * In harness/guest/sandbox.c, with no file system that is both writable and executable:
  * what is left of systemd's MemoryDenyWriteExecute=, SystemCallFilter=~memfd_create
  * and NoExecPaths= once a service is started
  */

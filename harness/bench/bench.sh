@@ -7,7 +7,6 @@
 . "$(dirname "$0")/../env.sh"
 
 here=$ROOT/harness/bench
-"$ROOT/harness/packages.sh" packages-bench.txt
 open_work
 for abi in x86_64 i386; do "$here/native.sh" $abi >/dev/null; done
 "$here/guest.sh" x86_64 1 1000 100000 1000000 3000000 >/dev/null

@@ -5,10 +5,10 @@
 #   build.sh ABI
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
-# shellcheck source=harness/arch.sh
-. "$ROOT/harness/arch.sh"
-# shellcheck source=harness/apt.sh
-. "$ROOT/harness/apt.sh"
+# shellcheck source=harness/kernel/arch.sh
+. "$ROOT/harness/kernel/arch.sh"
+# shellcheck source=harness/guest/apt.sh
+. "$ROOT/harness/guest/apt.sh"
 
 here=$ROOT/harness/bench
 abi=$1
@@ -61,7 +61,7 @@ ffcall=$CACHE/libffcall/$debarch
 libffcall
 mapfile -t locks < <(weak_references "$ffcall"/usr/lib/*/libcallback.a)
 [ ${#locks[@]} != 0 ] || die "libffcall of $debarch has no locks"
-include=$("$ROOT/harness/headers.sh" "$abi")
+include=$("$ROOT/harness/kernel/headers.sh" "$abi")
 mkdir -p "$out"
 link="-static -no-pie"
 make -C "$TREE/tools/lib/trampfd" OUTPUT="$out" CC="ccache $abi_cc" KHDR_INCLUDES="-isystem $include" \
@@ -72,7 +72,7 @@ case $abi in
 x86_64) link="-static-pie -fPIE" compile_all native -DNATIVE ;;
 i386) compile_all native -DNATIVE ;;
 esac
-for program in "$here/export.c" "$ROOT/harness/sandbox.c"; do
+for program in "$here/export.c" "$ROOT/harness/guest/sandbox.c"; do
 	$abi_cc -static -O2 -Wall -Wextra -isystem "$include" -o "$out/$(basename "$program" .c)" "$program"
 done
 echo "$out"

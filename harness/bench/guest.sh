@@ -6,8 +6,8 @@
 #   guest.sh ABI NUMBER...
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
-# shellcheck source=harness/arch.sh
-. "$ROOT/harness/arch.sh"
+# shellcheck source=harness/kernel/arch.sh
+. "$ROOT/harness/kernel/arch.sh"
 
 abi=$1
 shift
@@ -16,11 +16,11 @@ arch_facts "$kernel"
 [ "$srcarch" != x86 ] || export CPU=max,-erms
 out=$("$ROOT/harness/bench/build.sh" "$abi")
 results=()
-"$ROOT/harness/kernel.sh" "$kernel"
+"$ROOT/harness/kernel/kernel.sh" "$kernel"
 for flavour in static debian trampfd; do
 	say "benchmark: $abi on $kernel, with libffi $flavour ..."
 	ICOUNT=yes MEM=2G TIMEOUT=14400 FILES=$out/sandbox \
-		"$ROOT/harness/vm.sh" "$kernel" "$out/bench-$flavour" "$@" >"$out/$flavour.tsv" </dev/null
+		"$ROOT/harness/guest/vm.sh" "$kernel" "$out/bench-$flavour" "$@" >"$out/$flavour.tsv" </dev/null
 	results+=("$out/$flavour.tsv")
 done
 cat "${results[@]}" >"$out/bench.tsv"

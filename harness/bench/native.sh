@@ -5,16 +5,16 @@
 # lines that native.c describes are in the file that is printed.
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
-# shellcheck source=harness/arch.sh
-. "$ROOT/harness/arch.sh"
+# shellcheck source=harness/kernel/arch.sh
+. "$ROOT/harness/kernel/arch.sh"
 
 abi=$1 rounds=${2:-21}
 kernel=$(kernel_of "$abi")
 out=$("$ROOT/harness/bench/build.sh" "$abi")
-"$ROOT/harness/kernel.sh" "$kernel"
+"$ROOT/harness/kernel/kernel.sh" "$kernel"
 files=()
 for mode in 0 1 $([ "$abi" != i386 ] || echo 2); do
-	"$ROOT/harness/vm.sh" "$kernel" "$out/export" "$mode" 32768 >"$out/code.$mode" </dev/null
+	"$ROOT/harness/guest/vm.sh" "$kernel" "$out/export" "$mode" 32768 >"$out/code.$mode" </dev/null
 	files+=("$mode=$out/code.$mode")
 done
 results=()

@@ -9,13 +9,13 @@
 # The tests of tests/ are added to the test suite of each. Prints the directory.
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
-# shellcheck source=harness/arch.sh
-. "$ROOT/harness/arch.sh"
-# shellcheck source=harness/apt.sh
-. "$ROOT/harness/apt.sh"
+# shellcheck source=harness/kernel/arch.sh
+. "$ROOT/harness/kernel/arch.sh"
+# shellcheck source=harness/guest/apt.sh
+. "$ROOT/harness/guest/apt.sh"
 
 here=$ROOT/harness/libffi
-version=3.4.4-1 # what the patches are for
+version=3.4.8-2 # of trixie, what the patches are for
 apt=$CACHE/libffi/apt
 abi=$1 flavour=$2
 out=$WORK/libffi/$abi-$flavour
@@ -28,7 +28,7 @@ source_package() {
 	flock 7
 	[ ! -d "$CACHE/libffi/$version" ] || return 0
 	say "fetching the source of libffi $version ..."
-	logged "$log" fetch_source "libffi=$version"
+	logged "$log" fetch_source trixie "libffi=$version"
 	[ "$status" = 0 ] ||
 		die "apt-get could not fetch the source of libffi $version; is there a network? $(grep -m1 '^E:' "$log") (log: $log)"
 	mv "$apt/libffi-${version%-*}" "$CACHE/libffi/$version"
@@ -80,11 +80,10 @@ build() {
 case $flavour in debian | static | trampfd) ;; *) die "no such flavour: '$flavour' (there are: debian static trampfd)" ;; esac
 abi_facts "$abi"
 arch_facts "$abi" # the kernel of the same name, which has its Debian architecture
-"$ROOT/harness/packages.sh" packages-libffi.txt
 open_work
 mkdir -p "$WORK/libffi"
 lock "$out"
-include=$("$ROOT/harness/headers.sh" "$abi")
+include=$("$ROOT/harness/kernel/headers.sh" "$abi")
 key=$({ echo "$version" && cd "$ROOT" && find harness/libffi/*.patch harness/libffi/build.sh harness/libffi/tests -type f -print0 |
 	sort -z | xargs -0 cat && find "$TREE/tools/lib/trampfd" -maxdepth 1 -type f -name '*.[chS]' -print0 | sort -z | xargs -0 cat; } | sha256sum)
 if [ "$(cat "$out/.key" 2>/dev/null)" != "$key" ]; then

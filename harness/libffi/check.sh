@@ -67,7 +67,7 @@ check() {
 	local kernels first
 	kernels=$(kernels_of "$abi")
 	first=${kernels%% *}
-	for KERNEL in $kernels $first-without-trampfd; do "$ROOT/harness/kernel.sh" "$KERNEL"; done
+	for KERNEL in $kernels $first-without-trampfd; do "$ROOT/harness/kernel/kernel.sh" "$KERNEL"; done
 	KERNEL=$first
 	run debian "Debian's" "$abi" debian
 	run debian-sandbox "Debian's, sandbox" --sandbox "$abi" debian

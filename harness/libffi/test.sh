@@ -13,8 +13,8 @@
 # at something that is not (whether a closure's code is the closure itself).
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
-# shellcheck source=harness/arch.sh
-. "$ROOT/harness/arch.sh"
+# shellcheck source=harness/kernel/arch.sh
+. "$ROOT/harness/kernel/arch.sh"
 
 here=$ROOT/harness/libffi
 sandbox='' static=''
@@ -64,9 +64,9 @@ collect() {
 	$abi_cc -fPIC -O2 -Wall -Wextra -c -o "$ours/maps.o" "$here/maps.c"
 	suite collect "$programs" "$programs/dejagnu" "$@" || : # what was not run has no output to fit
 	compgen -G "$programs/*.exe" >/dev/null || die "no test compiles for $abi, $flavour (log: $log-collect.log)"
-	include=$("$ROOT/harness/headers.sh" "$abi")
+	include=$("$ROOT/harness/kernel/headers.sh" "$abi")
 	$abi_cc -shared -o "$programs/maps.so" "$ours/maps.o"
-	$abi_cc -static -O2 -Wall -Wextra -isystem "$include" -o "$programs/sandbox" "$ROOT/harness/sandbox.c"
+	$abi_cc -static -O2 -Wall -Wextra -isystem "$include" -o "$programs/sandbox" "$ROOT/harness/guest/sandbox.c"
 	for program in "$programs"/*.exe "$programs/maps.so"; do copy_libraries "$program"; done
 	"${cross}strip" "$programs"/*.exe
 	readelf -lW "$(compgen -G "$programs/*.exe" | head -n 1)" | sed -n 's/.*interpreter: \(.*\)\]/\1/p' >"$programs/interpreter"
@@ -83,7 +83,7 @@ run() {
 	tar -I "xz -T0 -2" -cf "$tar" -C "$programs" -T "$results/list" "${files[@]}"
 	say "libffi for $abi, $flavour${suffix:+,${suffix//-/ }}${how:+,${how//-/ }}: running $(wc -l <"$results/list") programs ..."
 	MEM=${MEM:-$([ -z "$static" ] && echo 1G || echo 6G)} TIMEOUT=${TIMEOUT:-3600} FILES=$tar:programs.tar CONSOLE=$log.console \
-		"$ROOT/harness/vm.sh" "$kernel" "$here/guest.sh" "${TRAMPFD_BACKEND:-}" >"$log.tar" 2>"$log.log" </dev/null ||
+		"$ROOT/harness/guest/vm.sh" "$kernel" "$here/guest.sh" "${TRAMPFD_BACKEND:-}" >"$log.tar" 2>"$log.log" </dev/null ||
 		die "the guest failed: $(tail -n 1 "$log.log") (log: $log.log, console: $log.console)"
 	tar -xf "$log.tar" -C "$results"
 	rm "$log.tar" "$tar"

@@ -3,7 +3,7 @@
  * What security modules say to trampfd, and under the same policy to the usual
  * ways of making code at run time.
  *
- * Run by harness/lsm.sh in a guest for each module, "-f MODULE", with the
+ * Run by harness/lsm/lsm.sh in a guest for each module, "-f MODULE", with the
  * module's policies as files of the root directory.  Each fixture makes sure
  * that its module is active and its policy in force; each of its tests is a
  * process of its own, which can confine itself for good.

@@ -7,10 +7,10 @@
 #   run.sh --cost         what a closure costs with each of them
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
-# shellcheck source=harness/arch.sh
-. "$ROOT/harness/arch.sh"
-# shellcheck source=harness/apt.sh
-. "$ROOT/harness/apt.sh"
+# shellcheck source=harness/kernel/arch.sh
+. "$ROOT/harness/kernel/arch.sh"
+# shellcheck source=harness/guest/apt.sh
+. "$ROOT/harness/guest/apt.sh"
 
 here=$ROOT/harness/runtimes
 out=$WORK/runtimes
@@ -60,8 +60,8 @@ programs() {
 	local flavour dir file
 	rm -rf "$out" && mkdir -p "$out"
 	abi_facts x86_64
-	include=$("$ROOT/harness/headers.sh" x86_64)
-	$abi_cc -static -O2 -Wall -Wextra -isystem "$include" -o "$out/sandbox" "$ROOT/harness/sandbox.c"
+	include=$("$ROOT/harness/kernel/headers.sh" x86_64)
+	$abi_cc -static -O2 -Wall -Wextra -isystem "$include" -o "$out/sandbox" "$ROOT/harness/guest/sandbox.c"
 	$abi_cc -O2 -Wall -Wextra -Wl,-z,execstack -o "$out/nested" "$here/nested.c"
 	for flavour in static trampfd; do
 		dir=$("$ROOT/harness/libffi/build.sh" x86_64 "$flavour")
@@ -75,7 +75,7 @@ programs() {
 guest() { # KERNEL WAY
 	# shellcheck disable=SC2086 # words
 	MEM=2G TIMEOUT=3000 DISK=$image FILES=$files CONSOLE=$LOG/runtimes-$1-$2.console \
-		"$ROOT/harness/vm.sh" "$1" "$here/guest.sh" "$2" $FLAVOURS </dev/null
+		"$ROOT/harness/guest/vm.sh" "$1" "$here/guest.sh" "$2" $FLAVOURS </dev/null
 }
 
 # A row for each runtime, columns for the ways and in each for the libffi; what is
@@ -112,7 +112,7 @@ without_callbacks() { # RESULTS
 # One guest for each way, at the same time: what runs in each is one process.
 check() { # KERNEL
 	local way guests=() pid results=$out/results-$1 bad
-	"$ROOT/harness/kernel.sh" "$1"
+	"$ROOT/harness/kernel/kernel.sh" "$1"
 	say "runtimes on $1 ($WAYS), some minutes (what each says: $results-*) ..."
 	for way in $WAYS; do
 		guest "$1" "$way" >"$results-$way" &
@@ -129,7 +129,7 @@ check() { # KERNEL
 # Instructions, and bytes of memory
 cost() {
 	local kernel=x86_64-runtimes
-	"$ROOT/harness/kernel.sh" $kernel
+	"$ROOT/harness/kernel/kernel.sh" $kernel
 	FLAVOURS+=" trampfd/library"
 	export ICOUNT=yes
 	guest $kernel cost >"$out/cost"
@@ -142,7 +142,6 @@ cost() {
 cost=
 if [ "${1:-}" = --cost ]; then cost=yes && shift; fi
 [ $# != 0 ] || set -- x86_64-runtimes x86_64-runtimes+without-trampfd
-"$ROOT/harness/packages.sh" packages-runtimes.txt
 open_work
 userland
 programs

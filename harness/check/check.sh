@@ -1,0 +1,341 @@
+#!/bin/bash
+# Every check, the quick ones first; the last line counts them. One that fails
+# does not stop the others.
+#   check.sh [--all] ARCH...
+# With variants of kernels (harness/kernel/arch.sh) among them, such as arm64-64k,
+# x86_64-debug or i386-without-trampfd, only what is run in the kernels.
+# shellcheck source=harness/env.sh
+. "$(dirname "$0")/../env.sh"
+# shellcheck source=harness/kernel/arch.sh
+. "$ROOT/harness/kernel/arch.sh"
+# shellcheck source=harness/kernel/overlay.sh
+. "$ROOT/harness/kernel/overlay.sh"
+# shellcheck source=harness/check/steps.sh
+. "$ROOT/harness/check/steps.sh"
+
+guest_kunit() { # KERNEL
+	local cat=$WORK/$1/cat
+	arch_facts "$1"
+	step "programs for $1" nolibc_cc "${abis%% *}" "$cat" "$ROOT/harness/guest/cat.c"
+	APPEND=kunit.enable=1 guest_tap "KUnit on $1" '    ' "$1" "$cat" /sys/kernel/debug/kunit/trampfd/results
+}
+
+lint_scripts() { cd "$ROOT" && shellcheck harness/*.sh harness/*/*.sh .ci/run; }
+
+# checkpatch does the kernel's C; the rest of the words are here.
+lint_spelling() {
+	cd "$ROOT"
+	find . -type f ! -path './.git/*' ! -path './build/*' -print0 | xargs -0 codespell
+}
+
+lint_style() {
+	cd "$TREE"
+	mapfile -t files < <(ours .)
+	perl scripts/checkpatch.pl --strict --file "${files[@]}"
+	# enosys.c means it, libFuzzer has such names
+	perl scripts/checkpatch.pl --strict --ignore ENOSYS,CAMELCASE --file "$ROOT"/harness/{bench,check,fuzz,guest,libffi,lsm}/*.[ch] \
+		"$ROOT"/harness/runtimes/closures.c
+}
+
+# The document names tests by names long enough for nothing else to have such a
+# one. Each has to be; and what attempts, limits and tools do is all said.
+lint_tests_named() {
+	local name names tests=$ROOT/tools/testing/selftests/trampfd
+	# shellcheck disable=SC2016 # the ` are of the text
+	names=$(grep -oE '``[a-z][a-zA-Z0-9_]{19,}``' "$ROOT/Documentation/userspace-api/trampfd.rst" | tr -d '`' | sort -u)
+	[ -n "$names" ]
+	for name in $names; do
+		grep -qE "^TEST\w*\((\w+, )?$name(, [0-9]+)?\)$" "$tests"/*_test.c || { echo "$name: the document names it, no test has this name" && return 1; }
+	done
+	sed -nE 's/^TEST\w*\((\w+, )?([a-z]\w+)(, [0-9]+)?\)$/\2/p' "$tests"/{debug,limit,protect}_test.c | while read -r name; do
+		grep -qxF "$name" <<<"$names" || { echo "$name: a test of this name has no row in the document" && return 1; }
+	done
+}
+
+lint_man() {
+	local page said
+	for page in "$ROOT"/man/man?/* "$ROOT"/tools/lib/trampfd/*.3; do
+		mandoc -Tlint -W warning "$page"
+		said=$(MANROFFOPT='' man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null)
+		[ -z "$said" ] || { echo "$page: $said" && return 1; }
+	done
+}
+
+# The errors of trampfd_create() that a document names, one a line
+errors_in() { # FILE
+	# shellcheck disable=SC2016 # the ` are of the text
+	case $1 in
+	*.h) sed -n '/^ \* Returns a new file descriptor/,/^ \* What the descriptor answers/s/^ \* - \(E[^:]*\):.*/\1/p' "$1" | tr -s ', ' '\n' ;;
+	*.rst) sed -n '/^Errors of trampfd_create/,/^=/s/^   \* - ``\(E[A-Z0-9]*\)``$/\1/p' "$1" ;;
+	*.2) sed -n '/^\.SH ERRORS/,/^\.SH VERSIONS/s/^\.B \(E[A-Z0-9]*\)$/\1/p' "$1" ;;
+	esac
+}
+
+lint_errors() {
+	local doc errors uapi
+	cd "$ROOT"
+	uapi=$(errors_in include/uapi/linux/trampfd.h | sort)
+	[ -n "$uapi" ]
+	for doc in Documentation/userspace-api/trampfd.rst man/man2/trampfd_create.2; do
+		errors=$(errors_in "$doc")
+		echo "$errors" | sort -c || { echo "$doc: not in alphabetical order" && return 1; }
+		diff <(echo "$uapi") <(echo "$errors" | sort -u) || { echo "$doc does not have the errors of the uapi header" && return 1; }
+	done
+}
+
+# Twice, for the include guard, and with nothing but the kernel's headers.
+header_stands_alone() { # ABI
+	local include
+	abi_facts "$1"
+	include=$("$ROOT/harness/kernel/headers.sh" "$1")
+	set -- -Wall -Wextra -Werror -fsyntax-only -nostdinc -isystem "$include" -include linux/trampfd.h -include linux/trampfd.h
+	$abi_cc -std=c90 "$@" -x c /dev/null
+	$abi_cxx -std=c++98 "$@" -x c++ /dev/null
+}
+
+run_selftests() { # KERNEL ABI
+	local test dir=$WORK/selftests/$2
+	for test in $(<"$dir/tests"); do
+		guest_tap "$test, $2 on $1${CPU:+, $CPU}" '' "$1" "$dir/$test"
+	done
+}
+
+is_library_tested() { # ABI
+	case $1 in *_be) return 1 ;; esac # which Debian has no C library for
+}
+
+# On the kernel that most programs of it run on
+is_cost_known() { # KERNEL ABI
+	[ "$(kernel_of "$2")" = "$1" ]
+}
+
+# Both backends where the kernel has trampolines, else what is chosen by itself;
+# a tenth of a million trampolines unless it is for check-all
+library_tests() { # KERNEL
+	local abi dir TIMEOUT=900
+	export TIMEOUT
+	arch_facts "$1"
+	for abi in $abis; do
+		is_library_tested "$abi" || continue
+		dir=$WORK/library/$abi
+		# shellcheck disable=SC2086 # none or one
+		guest_tap "library, $abi on $1" '' "$1" "$dir/library_test" $quick
+		# Debian's C library of armhf is to be loaded with pages of 4 KiB alone.
+		case $abi,$1 in arm,*-16k | arm,*-64k) continue ;; esac
+		# shellcheck disable=SC2086
+		FILES=$(xargs <"$dir/shared.files") guest_tap "shared library, $abi on $1" '' "$1" "$dir/shared" $quick
+	done
+}
+
+# Everything that is run in a kernel, but what is about the harness
+test_kernel() { # KERNEL
+	local abi
+	guest_kunit "$1"
+	arch_facts "$1"
+	for abi in $abis; do
+		step "trampolines as the assembler makes them, $abi on $1" "$ROOT/harness/check/sequences.sh" "$1" "$abi"
+		run_selftests "$1" "$abi"
+	done
+	library_tests "$1"
+}
+
+# For the guest: all tests, and whether the kernel lost memory over them, which
+# kmemleak says of what is older than some seconds (kmemleak.rst).
+suite_script() { # ABI
+	local test
+	echo '#!/bin/sh'
+	for test in $(<"$WORK/selftests/$1/tests"); do echo "/$1/$test"; done
+	cat <<-'END'
+		leaks=/sys/kernel/debug/kmemleak
+		[ -e $leaks ] || exit 0
+		echo 1..1
+		echo scan >$leaks
+		sleep 6
+		echo scan >$leaks
+		if [ -z "$(cat $leaks)" ]; then
+			echo "ok 1 no memory is lost"
+		else
+			sed 's/^/# /' $leaks
+			echo "not ok 1 no memory is lost"
+		fi
+	END
+}
+
+# The whole suite at once in a kernel with the kernel's own checkers, of which
+# each complaint counts (harness/guest/vm.sh), and the library's tests, of few trampolines
+test_checkers() { # KERNEL
+	local abi test script files TIMEOUT=3600 quick=--quick
+	export TIMEOUT
+	guest_kunit "$1"
+	arch_facts "$1"
+	for abi in $abis; do
+		script=$WORK/selftests/$abi/suite files=
+		suite_script "$abi" >"$script"
+		for test in $(<"$WORK/selftests/$abi/tests"); do files+=" $WORK/selftests/$abi/$test:$abi/$test"; done
+		FILES=$files guest_tap "all selftests, $abi on $1" '' "$1" "$script"
+	done
+	library_tests "$1"
+}
+
+answers_enosys() { # ARCH ABI
+	local include program=$WORK/selftests/enosys-$2
+	abi_facts "$2"
+	include=$("$ROOT/harness/kernel/headers.sh" "$2")
+	$abi_cc -static -O2 -isystem "$include" -o "$program" "$ROOT/harness/check/enosys.c"
+	"$ROOT/harness/guest/vm.sh" "$1-without-trampfd" "$program"
+}
+
+programs_for() { # ABI
+	step "selftests for $1" "$ROOT/harness/check/selftests.sh" "$1"
+	! is_library_tested "$1" || step "library for $1" "$ROOT/harness/check/library.sh" "$1"
+}
+
+# What is run in a kernel that is not the first of its architecture
+check_variant() { # KERNEL
+	local abi
+	step "kernel $1" "$ROOT/harness/kernel/kernel.sh" "$1"
+	case $1 in
+	*-debug | *-kcsan) test_checkers "$1" ;;
+	*-without-trampfd)
+		arch_facts "$1"
+		for abi in $abis; do
+			step "kernel without trampfd answers ENOSYS, $abi on $base" answers_enosys "$base" "$abi"
+		done
+		library_tests "$1"
+		;;
+	*) test_kernel "$1" ;;
+	esac
+}
+
+# The program that a document has, and what it is said to print
+program_in() { # FILE
+	# shellcheck disable=SC2016 # the ` are of the text
+	case $1 in
+	*.md) sed -n '/^```c$/,/^```$/{/^```/d;p}' "$1" ;;
+	*.rst) sed -n '/^\.\. code-block:: c$/,/^[^ ]/{/^\.\./d;s/^    //;/^It /d;p}' "$1" ;;
+	*.2) sed -n '/SRC BEGIN/,/SRC END/{/^\./d;s/^\\&$//;s/\\-/-/g;s/\\e/\\/g;p}' "$1" ;;
+	esac
+}
+
+output_in() { # FILE
+	case $1 in
+	*.md) sed -n 's/^    make vm RUN=\.\/smallest *# //p' "$1" ;;
+	*.rst) sed -n '/^It prints::$/,/^[^ ]/s/^    //p' "$1" ;;
+	*.2) sed -n '/^\.RB \$\\~ /,/^\.EE/{/^\./d;p}' "$1" ;;
+	esac
+}
+
+documented_program_runs() { # FILE KERNEL ABI
+	local document=$ROOT/$1 program include output
+	program=$WORK/samples/$(basename "$1")-$3
+	mkdir -p "$WORK/samples"
+	include=$("$ROOT/harness/kernel/headers.sh" "$3")
+	abi_facts "$3"
+	program_in "$document" | $abi_cc -static -O2 -Wall -Wextra -Werror -isystem "$include" -x c -o "$program" -
+	output=$(output_in "$document")
+	[ -n "$output" ]
+	diff <(echo "$output") <("$ROOT/harness/guest/vm.sh" "$2" "$program")
+}
+
+all='' quick=--quick
+if [ "${1:-}" = --all ]; then all=all quick='' && shift; fi
+# shellcheck disable=SC2086 # words
+[ $# != 0 ] || set -- $ARCHES
+all_abis=$(for arch; do
+	arch_facts "$arch"
+	echo "$abis"
+	for variant in $variants ${all:+$rarer}; do arch_facts "$arch-$variant" && echo "$abis"; done
+done | xargs -n1 | sort -u)
+open_work
+
+step "tree" "$ROOT/harness/kernel/tree.sh"
+case "$*" in *-*)
+	for abi in $all_abis; do programs_for "$abi"; done
+	for arch; do check_variant "$arch"; done
+	tally
+	exit
+	;;
+esac
+for promise in missing_mmdebstrap_is_named missing_network_is_named missing_room_is_named second_overlay_changes_nothing \
+	overlay_follows_the_checkout bad_hunk_is_refused full_disk_is_named; do
+	step "${promise//_/ }" "$ROOT/harness/check/test-harness.sh" $promise
+done
+step "unfit program is refused" "$ROOT/harness/check/test-harness.sh" unfit_program_is_refused
+step "scripts (shellcheck)" lint_scripts
+step "spelling (codespell)" lint_spelling
+step "style (checkpatch)" lint_style
+step "series" "$ROOT/harness/series/series.sh"
+for promise in file_without_a_patch_is_named file_of_two_patches_is_named second_cut_is_the_same; do
+	step "${promise//_/ }" "$ROOT/harness/check/test-harness.sh" $promise
+done
+for gate in $("$ROOT/harness/series/series-gate.sh" --quick); do
+	step "series: ${gate//_/ }" "$ROOT/harness/series/series-gate.sh" "$gate"
+done
+step "tests that the document names" lint_tests_named
+step "man pages (mandoc, groff)" lint_man
+step "errors, the same in header, document and man page" lint_errors
+[ -z "$all" ] || step "documents render (htmldocs)" "$ROOT/harness/check/docs.sh"
+for abi in $all_abis; do
+	step "uapi header alone, $abi" header_stands_alone "$abi"
+	programs_for "$abi"
+done
+for arch; do
+	step "kernel $arch" "$ROOT/harness/kernel/kernel.sh" "$arch"
+	step "no warnings in our objects, $arch" "$ROOT/harness/kernel/kernel.sh" --lint "$arch"
+	step "second build builds nothing, $arch" "$ROOT/harness/check/test-harness.sh" second_build_builds_nothing "$arch"
+	for promise in status_is_the_programs output_is_exact input_is_exact panic_is_reported oops_is_reported \
+		warning_is_reported words_of_programs_are_theirs hang_is_reported lost_status_is_reported; do
+		step "guest: ${promise//_/ }, $arch" "$ROOT/harness/check/test-harness.sh" $promise "$arch"
+	done
+	test_kernel "$arch"
+	arch_facts "$arch"
+	for abi in $abis; do
+		step "program of the tutorial, $abi on $arch" documented_program_runs \
+			Documentation/userspace-api/trampfd.rst "$arch" "$abi"
+		is_cost_known "$arch" "$abi" || continue
+		step "cost of a trampoline, $abi on $arch" "$ROOT/harness/bench/exact.sh" "$abi"
+	done
+	for cpu in ${cpus#* }; do
+		[ "$cpu" = "$cpus" ] || CPU=$cpu run_selftests "$arch" "${abis%% *}"
+	done
+	# A processor for 64-bit programs alone, which QEMU has none of that fits
+	[ "$arch" != arm64 ] || APPEND=arm64.no32bit_el0 guest_tap "arm64_test, arm64 on arm64, no AArch32" \
+		'' arm64 "$WORK/selftests/arm64/arm64_test"
+	for variant in $variants ${all:+$rarer}; do check_variant "$arch-$variant"; done
+done
+case " $* " in *" x86_64 "*)
+	for promise in ${all:+exports_are_those_of_the_version_script installed_library_is_complete suite_passes_on_the_host \
+		fast_path_is_short sanitizers_find_nothing example_runs}; do
+		step "library: ${promise//_/ }" "$ROOT/harness/check/library.sh" "$promise"
+	done
+	step "libffi's closures over libtrampfd" "$ROOT/harness/libffi/check.sh" --quick x86_64
+	for promise in i386_program_runs_on_x86_64 large_files_are_named; do
+		step "guest: ${promise//_/ }" "$ROOT/harness/check/test-harness.sh" $promise
+	done
+	step "program of the README" documented_program_runs README.md x86_64 x86_64
+	step "program of the man page" documented_program_runs man/man2/trampfd_create.2 x86_64 x86_64
+	step "kernel x86_64-lsm" "$ROOT/harness/kernel/kernel.sh" x86_64-lsm
+	step "no warnings in our objects, x86_64-lsm" "$ROOT/harness/kernel/kernel.sh" --lint x86_64-lsm
+	step "policies of security modules" "$ROOT/harness/lsm/lsm.sh" --build
+	for module in $("$ROOT/harness/lsm/lsm.sh" --list); do
+		GUEST=$ROOT/harness/lsm/lsm.sh guest_tap "security module $module" '' "$module"
+	done ;;
+esac
+for arch; do
+	ARCH=$arch step "demonstration on $arch" "$ROOT/harness/check/demo.sh" --check
+done
+if [ -n "$all" ]; then
+	for arch; do
+		arch_facts "$arch"
+		for variant in $checkers without-trampfd; do check_variant "$arch-$variant"; done
+	done
+	for arch; do
+		[ "$arch" = riscv64 ] || step "libffi's test suite over libtrampfd, $arch" "$ROOT/harness/libffi/check.sh" "$arch"
+	done
+	case " $* " in *" x86_64 "*)
+		step "callbacks of Debian's runtimes" "$ROOT/harness/runtimes/run.sh"
+		step "fuzzer, 20 s" "$ROOT/harness/fuzz/fuzz.sh" 20 ;;
+	esac
+fi
+
+tally

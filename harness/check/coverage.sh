@@ -1,0 +1,53 @@
+#!/bin/bash
+# Measures which lines and branches of our kernel files the selftests run, writes
+# a report in HTML, and fails if they are fewer than the goals.
+#   coverage.sh ARCH
+# shellcheck source=harness/env.sh
+. "$(dirname "$0")/../env.sh"
+# shellcheck source=harness/kernel/arch.sh
+. "$ROOT/harness/kernel/arch.sh"
+
+# In the guest: every test, then what the kernel counted (gcov.rst) and which
+# tests failed, as an archive, which nothing else may be written into.
+guest_script() {
+	printf '%s\n' '#!/bin/sh' 'mkdir /tmp/gcov'
+	for abi in $abis; do
+		for test in $(<"$WORK/selftests/$abi/tests"); do
+			echo "/$abi/$test >/dev/null 2>&1 </dev/null || echo $abi/$test >>/tmp/gcov/failed"
+		done
+	done
+	cat <<-'END'
+		cd /sys/kernel/debug/gcov
+		find . -name '*.gcda' | grep -E 'fs/trampfd|kernel/trampfd' | while read -r file; do
+			mkdir -p "/tmp/gcov/$(dirname "$file")"
+			cat "$file" >"/tmp/gcov/$file"
+		done
+		cd /tmp/gcov && tar cf - .
+	END
+}
+
+arch=$1
+arch_facts "$arch-gcov"
+open_work
+"$ROOT/harness/kernel/kernel.sh" "$arch-gcov"
+run=$(mktemp -d "$WORK/coverage.XXXXXX")
+trap 'rm -rf "$run"' EXIT
+files=
+for abi in $abis; do
+	"$ROOT/harness/check/selftests.sh" "$abi" >/dev/null
+	for test in $(<"$WORK/selftests/$abi/tests"); do files+=" $WORK/selftests/$abi/$test:$abi/$test"; done
+done
+guest_script >"$run/script"
+FILES=$files TIMEOUT=600 "$ROOT/harness/guest/vm.sh" "$arch-gcov" "$run/script" >"$run/gcda.tar" </dev/null
+
+tar -xf "$run/gcda.tar" -C "$run" --no-same-owner
+[ ! -e "$run/failed" ] || die "tests failed: $(paste -sd' ' "$run/failed"); run them: make check ARCH=$arch"
+# The kernel names the files by where they were built.
+find "$WORK/$arch-gcov" -name '*.gcda' -delete
+cp -R "$run$WORK/$arch-gcov/." "$WORK/$arch-gcov/"
+report=$WORK/coverage/$arch
+mkdir -p "$report"
+cd "$TREE"
+gcovr --gcov-executable "${cross}gcov" --root "$TREE" --filter '.*/trampfd[^/]*/?[^/]*\.[ch]$' --exclude '.*kunit.*' --branches \
+	--fail-under-line 95 --fail-under-branch 85 --exclude-unreachable-branches --html-details "$report/index.html" --print-summary --txt - "$WORK/$arch-gcov"
+say "report: $report/index.html"

@@ -1,0 +1,38 @@
+#!/bin/bash
+# Renders our documents by the kernel's own `make htmldocs`, with those beside
+# them in the same books, and fails on a warning that names a file of ours.
+# shellcheck source=harness/env.sh
+. "$(dirname "$0")/../env.sh"
+
+books="userspace-api admin-guide/LSM"
+out=$WORK/docs
+output=$out/Documentation/output
+log=$LOG/docs.log
+
+# What Sphinx has kept it does not warn of again: it reads ours anew each time.
+forget() {
+	grep '^Documentation/.*\.rst$' "$WORK/overlaid" | while read -r file; do
+		file=${file#Documentation/}
+		rm -f "$output/.doctrees/${file%.rst}.doctree"
+	done
+}
+
+# htmldocs generates these beside the sources, which are to stay as they were.
+tidy() { rm -f "$TREE"/Documentation/networking/netlink_spec/*.rst; }
+
+render() { make -C "$TREE" ARCH=x86_64 O="$out" SPHINXDIRS="$books" htmldocs; }
+
+# A book alone knows no document of another, which is no fault of ours.
+complaints() { grep -F -f <(sed 's|^|/|' "$WORK/overlaid") "$log" | grep -v 'WARNING: unknown document: '; }
+
+open_work
+mkdir -p "$out"
+lock "$out"
+start=$SECONDS
+[ -d "$output" ] || say "rendering (some minutes the first time, as all documents beside ours are read) ..."
+forget
+trap tidy EXIT
+render >"$log" 2>&1 || die "htmldocs failed: $(tail -n 3 "$log") (log: $log)"
+[ -e "$output/userspace-api/_images/trampfd.svg" ] || die "the picture is not in the rendered document (log: $log)"
+! complaints >&2 || die "Sphinx or kernel-doc complains of files of ours, above (log: $log)"
+say "rendered in $(elapsed "$start"): $output/userspace-api/trampfd.html"

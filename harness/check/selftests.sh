@@ -1,0 +1,41 @@
+#!/bin/bash
+# Builds the selftests for an ABI in $WORK/selftests/<abi>, with the headers of
+# the overlaid tree, and lists the tests
+# there in the file `tests`. For a big-endian ABI that is the freestanding test
+# alone, as Debian has no C library for it. From nothing each time, for their
+# makefile does not know when a header of the kernel changed; the compiler's
+# cache makes that quick.
+#   selftests.sh ABI
+# shellcheck source=harness/env.sh
+. "$(dirname "$0")/../env.sh"
+# shellcheck source=harness/kernel/arch.sh
+. "$ROOT/harness/kernel/arch.sh"
+
+abi_facts "$1"
+include=$("$ROOT/harness/kernel/headers.sh" "$1")
+out=$WORK/selftests/$1
+log=$LOG/selftests-$1.log
+
+smake() {
+	make -C "$TREE/tools/testing/selftests/trampfd" OUTPUT="$out" ARCH="$headers" CC="ccache $abi_cc" \
+		KHDR_INCLUDES="-isystem $include" "$@"
+}
+
+build() {
+	case $1 in
+	*_be) smake "$out/freestanding_test" ;;
+	*) smake -j"$(nproc)" all ;;
+	esac
+}
+
+list() {
+	case $1 in
+	*_be) echo freestanding_test ;;
+	*) smake -s --no-print-directory COLLECTION=trampfd emit_tests | sed -n 's/^trampfd://p' ;;
+	esac
+}
+
+rm -rf "$out" && mkdir -p "$out"
+build "$1" >"$log" 2>&1 ||
+	die "the selftests for $1 do not compile: $(grep -m3 -E 'error|\*\*\*' "$log") (log: $log)"
+list "$1" | tee "$out/tests"

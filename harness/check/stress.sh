@@ -1,0 +1,37 @@
+#!/bin/bash
+# Runs the stress test in a guest that has swap, for each ABI of its kernel, as
+# long as asked for, and prints what it counted.
+#   stress.sh KERNEL SECONDS
+# From the environment: SEED of an earlier run, to repeat it.
+# shellcheck source=harness/env.sh
+. "$(dirname "$0")/../env.sh"
+# shellcheck source=harness/kernel/arch.sh
+. "$ROOT/harness/kernel/arch.sh"
+
+usage() { die "usage: stress.sh KERNEL SECONDS (make stress SECONDS=300 ARCH=x86_64); $1"; }
+
+[ $# = 2 ] || usage "two arguments are needed"
+kernel=$1 seconds=$2
+[[ $seconds =~ ^[1-9][0-9]*$ ]] || usage "'$seconds' is no number of seconds"
+arch_facts "$kernel"
+[ -n "$debarch" ] || die "Debian has no C library for the programs of $kernel: the stress test needs one"
+open_work
+"$ROOT/harness/kernel/kernel.sh" "$kernel"
+run=$(mktemp -d "$WORK/stress.XXXXXX")
+trap 'rm -rf "$run"' EXIT
+
+# Swap in a disk of the guest's memory, as large as ramdisk_size says
+cat >"$run/stress" <<-END
+	#!/bin/sh
+	busybox mkswap /dev/ram0 >/dev/null && busybox swapon /dev/ram0 || exit 1
+	exec /stress_test -t $seconds ${SEED:+-s $SEED}
+END
+status=0
+for abi in $abis; do
+	"$ROOT/harness/check/selftests.sh" "$abi" >/dev/null
+	say "stress, $abi on $kernel, $seconds s ..."
+	# The clock of a guest falls behind on a busy host.
+	FILES=$WORK/selftests/$abi/stress_test APPEND="ramdisk_size=16384" TIMEOUT=$((seconds * 5 + 300)) \
+		CONSOLE=$LOG/stress-$abi-$kernel.console "$ROOT/harness/guest/vm.sh" "$kernel" "$run/stress" </dev/null || status=1
+done
+exit $status

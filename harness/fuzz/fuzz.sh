@@ -1,0 +1,119 @@
+#!/bin/bash
+# Fuzzes the system call and what can be done with its files in a guest
+# (harness/fuzz/fuzz.c says how), with an engine that keeps what reaches something new
+# in our kernel files and those that they lean on.
+#   fuzz.sh [SECONDS]     go on from the corpus of the last run
+#   fuzz.sh INPUT         run one input, such as one of $WORK/fuzz/crashes
+# shellcheck source=harness/env.sh
+. "$(dirname "$0")/../env.sh"
+# shellcheck source=harness/kernel/arch.sh
+. "$ROOT/harness/kernel/arch.sh"
+
+arch=x86_64 # the decoder and the calls of fuzz.c are for it
+kernel=$arch-kcov
+objects="fs/trampfd/geometry.o fs/trampfd/inode.o arch/x86/kernel/trampfd.o"
+dir=$WORK/fuzz
+# Faults are its own to handle; no thread, as it forks; a minute for one input,
+# which takes milliseconds, is a hang.
+options="-handle_segv=0 -handle_bus=0 -handle_ill=0 -rss_limit_mb=0 -timeout=60 -max_len=128 -len_control=0"
+options+=" -print_final_stats=1 -artifact_prefix=/tmp/fuzz/crashes/"
+quiet='/NEW \|REDUCE \|RELOAD \|WARNING: Failed\|Recommended\|recommended\|# Uses: /d' # of what it says
+
+build_program() {
+	local include engine
+	include=$("$ROOT/harness/kernel/headers.sh" $arch)
+	engine=$(ls /usr/lib/llvm-19/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a) ||
+		die "libFuzzer is not there: install the package libclang-rt-19-dev"
+	abi_facts $arch
+	$abi_cc -static -O2 -Wall -Wextra -Wno-missing-field-initializers -isystem "$include" -o "$dir/fuzz" "$ROOT/harness/fuzz/fuzz.c" "$engine" -lstdc++ -lm
+}
+
+# In the guest. What it leaves goes out behind its other output, as text. One that
+# the kernel killed, or holds for ever, could not save its input.
+guest_script() { # MINUTES ARGUMENT...
+	local minutes=$1
+	shift
+	cat <<-END
+		#!/bin/sh
+		tar xzf /corpus.tar.gz -C /tmp
+		cd /tmp/fuzz
+		(/fuzz $options $*; echo \$? >status) &
+		n=0
+		until [ -s status ] || [ \$n = $((minutes * 60)) ] || { dmesg | grep -q Oops && sleep 5; }; do
+			sleep 1
+			n=\$((n + 1))
+		done
+		[ -e pcs ] || [ -n "\$(ls crashes)" ] || cp running "crashes/lost-\$(sha1sum <running | cut -c1-40)"
+		echo "== left"
+		tar cf - crashes corpus \$(ls pcs 2>/dev/null) | gzip | base64
+		exit "\$(cat status)"
+	END
+}
+
+# The places in our objects that tell KCOV that they were reached, "ADDRESS FUNCTION":
+# not in functions of boot, nor in inlines of headers that stand in other objects too.
+traced() {
+	cd "$WORK/$kernel"
+	# shellcheck disable=SC2086 # words
+	objdump -t $objects | awk '$3 == "F" && $4 == ".text" { print $NF }' >"$dir/functions"
+	nm -n vmlinux | awk 'NR == FNR { ours[$1]; next }
+		last != "" { end[last] = $1; last = "" }
+		$3 in ours { start[$3] = $1; times[$3]++; last = $3 }
+		END { for (name in times) if (times[name] == 1) print start[name], end[name], name }' "$dir/functions" - |
+		while read -r start end name; do
+			objdump -d --no-show-raw-insn --start-address="0x$start" --stop-address="0x$end" vmlinux |
+				awk -v name="$name" 'traced { sub(":", "", $1); print $1, name; traced = 0 }
+					/call .*__sanitizer_cov_trace_pc>/ { traced = 1 }'
+		done
+}
+
+coverage() {
+	traced >"$dir/traced"
+	awk 'NR == FNR { seen[$1]; next }
+		{ all[$2]++; total++; if ($1 in seen) { hit[$2]++; reached++ } }
+		END { for (name in all) printf "  %-28s %3d of %3d\n", name, hit[name], all[name] | "sort"
+			close("sort"); printf "reached in our objects: %d of %d\n", reached, total }' "$dir/pcs" "$dir/traced"
+}
+
+# Runs it, and takes apart what comes out: what to look at, and what to keep. On a
+# busy host the guest's clock, by which the engine ends, is several times slower.
+fuzz() { # MINUTES ARGUMENT...
+	local run status=0
+	run=$(mktemp -d "$dir/run.XXXXXX")
+	# shellcheck disable=SC2064 # the directory of now
+	trap "rm -rf '$run'" EXIT
+	mkdir -p "$run/fuzz/crashes" "$run/left" "$dir/corpus" "$dir/crashes"
+	cp -R "$dir/corpus" "$run/fuzz/"
+	tar -czf "$run/corpus.tar.gz" -C "$run" fuzz
+	guest_script "$@" >"$run/fuzz.guest"
+	FILES="$dir/fuzz $run/corpus.tar.gz ${input:+$input:input}" SMP=${SMP:-1} MEM=1G TIMEOUT=$(($1 * 300)) \
+		CONSOLE=$LOG/fuzz.console "$ROOT/harness/guest/vm.sh" $kernel "$run/fuzz.guest" </dev/null |
+		tee "$LOG/fuzz.log" | sed -u "/^== left/,\$d; $quiet" || status=$?
+	sed '1,/^== left/d' "$LOG/fuzz.log" | base64 -d | tar -xz -C "$run/left" --no-same-owner ||
+		die "nothing came out of the guest (log: $LOG/fuzz.log, console: $LOG/fuzz.console)"
+	cp -R "$run/left/crashes/." "$dir/crashes/"
+	if [ -z "$input" ]; then
+		rm -rf "$dir/corpus"
+		mv "$run/left/corpus" "$dir/corpus"
+		[ ! -e "$run/left/pcs" ] || { mv "$run/left/pcs" "$dir/pcs" && coverage; }
+		say "corpus: $(find "$dir/corpus" -type f | wc -l) inputs, in $dir/corpus"
+	fi
+	for crash in "$run"/left/crashes/*; do
+		[ ! -e "$crash" ] || say "found with make fuzz INPUT=$dir/crashes/$(basename "$crash")"
+	done
+	[ $status = 0 ] || die "not all is well: see above, $LOG/fuzz.log and $LOG/fuzz.console"
+}
+
+open_work
+mkdir -p "$dir"
+"$ROOT/harness/kernel/kernel.sh" $kernel
+build_program
+input=
+case ${1:-60} in
+*[!0-9]*)
+	input=$(realpath "$1")
+	[ -f "$input" ] || die "$1: neither a number of seconds nor an input"
+	fuzz 2 /input
+	;;
+*) fuzz $((${1:-60} / 60 + 5)) "-max_total_time=${1:-60}" corpus ;;
+esac

@@ -1,0 +1,41 @@
+# shellcheck shell=bash disable=SC2154,SC2164 # the caller has set $apt, and -e
+# Sourced after env.sh: what Debian has, fetched and not installed. apt does it
+# with lists and a status of its own in the directory $apt, which the caller
+# sets: the tool root stays as it is.
+
+# Lines of a suite for sources.list, from the mirror that the tool root is from
+suite_from() { # deb|deb-src SUITE
+	sed -n "s|^deb \([^ ]*\) trixie main\$|$1 \1 $2 main|p" /etc/apt/sources.list
+}
+
+private_apt() { # ARGUMENT...
+	apt-get -o APT::Sandbox::User= -o Acquire::Retries=3 \
+		-o Dir::State="$apt" -o Dir::State::status="$apt/status" -o Dir::Cache="$apt" \
+		-o Dir::Etc::SourceList="$apt/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+		-o APT::Update::Post-Invoke::= -o APT::Update::Post-Invoke-Success::= "$@"
+}
+
+open_apt() { # deb|deb-src SUITE
+	rm -rf "$apt"
+	mkdir -p "$apt/lists/partial" "$apt/archives/partial"
+	suite_from "$@" >"$apt/sources.list"
+	: >"$apt/status"
+	cd "$apt"
+}
+
+# Packages of an architecture, unpacked in a directory
+fetch_package() { # DEBARCH DIRECTORY PACKAGE...
+	local package dir=$2 of=(-o APT::Architecture="$1" -o APT::Architectures="$1")
+	shift 2
+	open_apt deb trixie
+	private_apt "${of[@]}" update
+	private_apt "${of[@]}" download "$@"
+	for package in ./*.deb; do dpkg-deb -x "$package" "$dir"; done
+}
+
+fetch_source() { # SUITE ARGUMENT of apt-get source...
+	open_apt deb-src "$1"
+	shift
+	private_apt update
+	private_apt source --only-source "$@"
+}

@@ -1,0 +1,178 @@
+#!/bin/bash
+# Boots a kernel (harness/kernel/arch.sh says how they are named) under QEMU, runs one
+# static program in it and ends as that program did. Without a program: a shell
+# on the terminal.
+#   vm.sh KERNEL [PROGRAM [ARGUMENT...]]
+# PROGRAM is a file of the host, put into the guest's /, or "busybox", which
+# every guest but the big-endian ones has. From the environment:
+#   FILES    more files for the guest, "host[:guest] ..."; relative to its /
+#   DISK     an image, which the guest reads as /dev/vda
+#   TIMEOUT  seconds, default 300 (a shell: none)
+#   MEM SMP CPU   of the guest, default what harness/kernel/arch.sh has; CPU: the first there
+#   ICOUNT   not empty: one processor whose clock is the number of instructions
+#            that it has executed, 1 ns each, so that a run repeats exactly
+#   APPEND   more for the kernel's command line
+#   CONSOLE  where the kernel's console goes, default $WORK/log/vm-<kernel>-<program>.console
+# Exit status: the program's, 128+N if signal N ended it, or one of these, each
+# with its message:
+#   120 time-out   121 kernel panic   122 oops or BUG   123 WARN or another
+#   complaint of the kernel's, whatever the program said   124 the guest ended
+#   without a status   125 it could not be started
+# shellcheck source=harness/env.sh
+. "$(dirname "$0")/../env.sh"
+# shellcheck source=harness/kernel/arch.sh
+. "$ROOT/harness/kernel/arch.sh"
+
+refuse() { say "vm: $*"; exit 125; }
+
+# A program that the guest cannot run is better explained here than by it.
+check_program() { # FILE
+	local abi is
+	[ -f "$1" ] || refuse "$1: no such file. PROGRAM is a static program of the host's, or busybox"
+	[ "$(head -c 2 "$1" | tr -d '\0')" != '#!' ] || return 0
+	is=$(readelf -hW "$1" 2>/dev/null |
+		awk '$1 == "Class:" { class = $2 } $1 == "Data:" { data = $(NF - 1) } $1 == "Machine:" { print class, data, $NF }')
+	[ -n "$is" ] || refuse "$1 is neither an ELF program nor a script"
+	for abi in $abis; do
+		abi_facts "$abi"
+		[ "$is" != "$elf" ] || { abi= && break; }
+	done
+	[ -z "$abi" ] || refuse "$1 is $is; the $kernel kernel runs: $abis. Compile it with the compiler of one of these"
+	! readelf -lW "$1" | grep -q INTERP || refuse "$1 is linked dynamically, and the guest has no libraries: link it with -static"
+}
+
+build_init() {
+	init=$WORK/$kernel/harness-init
+	[ ! "$init" -nt "$ROOT/harness/guest/init.c" ] || return 0
+	nolibc_cc "${abis%% *}" "$run/init" "$ROOT/harness/guest/init.c" || refuse "init.c does not compile"
+	mv "$run/init" "$init"
+}
+
+# The list of gen_init_cpio, the kernel's own tool. It splits at spaces, so
+# that files of the host go by a link.
+initramfs() {
+	local n=0 file guest
+	for file in bin dev proc root sys tmp; do echo "dir /$file 0755 0 0"; done
+	echo "nod /dev/console 0600 0 0 c 5 1"
+	echo "file /init $init 0755 0 0"
+	[ -z "$busybox" ] || printf '%s\n' "slink /bin/sh busybox 0777 0 0" "file /bin/busybox $busybox 0755 0 0"
+	[ ! -e "$run/args" ] || echo "file /.run $run/args 0600 0 0"
+	for file in "${files[@]}"; do
+		guest=${file#*:}
+		[ "$guest" != "$file" ] || guest=$(basename "$file")
+		file=${file%%:*}
+		[ -f "$file" ] || refuse "$file: no such file (FILES)"
+		n=$((n + 1))
+		ln -s "$(realpath "$file")" "$run/file$n"
+		[ "${guest#/}" = "${guest##*/}" ] || parents "$(dirname "/${guest#/}")"
+		echo "file /${guest#/} $run/file$n 0755 0 0"
+	done
+}
+
+parents() { # GUEST DIRECTORY
+	[ "$1" = / ] || { parents "$(dirname "$1")"; echo "dir $1 0755 0 0"; }
+}
+
+emulate() { # CHANNELS
+	[ -z "${ICOUNT:-}" ] || smp=1
+	[ -z "${DISK:-}" ] || set -- "$@" -device virtio-blk-device,drive=disk \
+		-drive "file=$DISK,if=none,id=disk,format=raw,readonly=on"
+	# shellcheck disable=SC2086 # $guest is a command and its arguments
+	exec timeout --foreground -k 5 "$timeout" $guest ${ICOUNT:+-icount shift=0,sleep=off} \
+		-smp "${SMP:-$smp}" -m "${MEM:-$memory}" \
+		-nodefaults -no-user-config -display none -no-reboot \
+		-kernel "$WORK/$kernel/$image" -initrd "$run/initramfs" \
+		-append "console=$console panic=-1 $append ${APPEND:-}" -serial "file:$console_log" \
+		-device virtio-serial-device,max_ports=3 "$@" -device virtconsole,nr=0,chardev=out \
+		-chardev "file,id=status,path=$run/status" -device virtserialport,nr=2,chardev=status
+}
+
+# Output goes into a file, which is shown as it grows: what a pipe cannot take
+# at once QEMU's virtconsole throws away. Input comes through a pipe, for QEMU
+# makes what it reads from nonblocking, and that may be our output too.
+boot() {
+	if [ ! -e "$run/args" ]; then
+		emulate -chardev stdio,id=out,signal=off <&0 &
+		emulator=$!
+	else
+		exec 3< <(cat <&0)
+		feeder=$!
+		: >"$run/output"
+		emulate -chardev "file,id=out,path=$run/output" \
+			-chardev stdio,id=in -device virtserialport,nr=1,chardev=in <&3 >/dev/null &
+		emulator=$!
+		tail -q -c +1 -f -s 0.1 --pid=$emulator "$run/output" &
+		viewer=$!
+	fi
+	ended=0
+	wait "$emulator" || ended=$?
+	[ -z "$viewer" ] || wait "$viewer"
+}
+
+# Ends with a code of ours if the console holds a line of that kind that is the
+# kernel's: those begin with the time, and programs may write there too.
+complain() { # CODE WHAT REGEX
+	local line
+	line=$(grep -a -m1 -E "\[ *[0-9]+\.[0-9]+\].*($3)" "$console_log" | tr -d '\r') || return 0
+	say "vm: $2: $line (console: $console_log)"
+	exit "$1"
+}
+
+last_line() { grep -a . "$console_log" | tail -n 1 | tr -cd '\n -~'; }
+
+verdict() {
+	local how number
+	complain 121 "the kernel panicked" 'Kernel panic - not syncing'
+	complain 122 "the kernel oopsed" 'Oops|BUG:|kernel BUG at|general protection fault|Unable to handle kernel|Internal error'
+	if [ $ended = 124 ] || [ $ended = 137 ]; then
+		say "vm: time-out: no end after $timeout s; the kernel said last: $(last_line) (console: $console_log)"
+		exit 120
+	fi
+	complain 123 "the kernel complained" 'WARNING:|cut here|INFO: |UBSAN:|KCSAN:|possible recursive locking|kobject_add_internal failed'
+	complain 125 "its files do not fit into the guest's memory (give it more: MEM=)" 'incomplete write|Initramfs unpacking failed'
+	read -r how number 2>/dev/null <"$run/status" || {
+		say "vm: the guest ended without a status (QEMU: $ended, console: $console_log)"
+		exit 124
+	}
+	[ "$how" = exit ] || say "vm: $program was killed by signal $number (SIG$(kill -l "$number"))"
+	[ "$how" = exit ] || number=$((128 + number))
+	[ "$how$number" = exit0 ] || say "vm: exit status $number" # make, if it called us, has one of its own
+	exit "$number"
+}
+
+kernel=${1:-x86_64}
+shift || :
+arch_facts "$kernel"
+open_work
+busybox=
+[ -z "$debarch" ] || busybox=$("$ROOT/harness/guest/busybox.sh" "$debarch") || exit 125
+run=$(mktemp -d "$WORK/vm.XXXXXX")
+emulator='' feeder='' viewer=''
+trap 'kill $emulator $feeder 2>/dev/null || :; rm -rf "$run"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+read -ra files <<<"${FILES:-}"
+program=${1:-shell}
+[ -n "$busybox" ] || { [ "$program" != shell ] && [ "$program" != busybox ]; } ||
+	refuse "Debian has no busybox for $kernel: say which PROGRAM to run"
+timeout=${TIMEOUT:-0}
+if [ $# != 0 ]; then
+	timeout=${TIMEOUT:-300}
+	shift
+	guest_program=/bin/busybox
+	if [ "$program" != busybox ]; then
+		check_program "$program"
+		files+=("$program")
+		guest_program=/$(basename "$program")
+	fi
+	printf '%s\0' "$guest_program" "$@" >"$run/args"
+fi
+[ -e "$WORK/$kernel/$image" ] || refuse "there is no kernel $kernel yet: make kernel ARCH=$kernel"
+console_log=${CONSOLE:-$LOG/vm-$kernel-$(basename "$program").console}
+: >"$console_log"
+build_init
+initramfs >"$run/list"
+"$WORK/$kernel/usr/gen_init_cpio" "$run/list" >"$run/initramfs" || refuse "cannot make the initramfs"
+boot
+verdict

@@ -1,0 +1,124 @@
+#!/bin/bash
+# Builds a kernel in $WORK/<KERNEL>: ARCH, or ARCH-VARIANT with
+# harness/kernel/config/VARIANT.config over the other fragments (ARCH-ONE+TWO: both).
+#   kernel.sh KERNEL            the kernel
+#   kernel.sh --config KERNEL   only its configuration, whose path is printed
+#   kernel.sh --lint KERNEL     only our objects, with the compiler's and sparse's
+#                               extra warnings, in $WORK/<KERNEL>-lint
+#   kernel.sh --clang KERNEL    likewise with those of clang
+# shellcheck source=harness/env.sh
+. "$(dirname "$0")/../env.sh"
+# shellcheck source=harness/kernel/arch.sh
+. "$ROOT/harness/kernel/arch.sh"
+
+lint=
+case $1 in --config | --lint | --clang) lint=${1#--} && shift ;; esac
+name=$1${lint:+-$lint}
+out=$WORK/$name
+log=$LOG/kernel-$name.log
+start=$SECONDS
+arch_facts "$1"
+
+# Kbuild takes an object's file in its directory for its name.
+profiled=()
+if [ "$variant" = gcov ]; then
+	for object in geometry inode trampfd trampfd_a32 ../../arm/kernel/trampfd_a32; do profiled+=("GCOV_PROFILE_$object.o=y"); done
+elif [ "$variant" = kcov ]; then
+	# and those of mm/ and fs/ that our promises lean on
+	for object in geometry inode trampfd mmap vma mprotect mremap madvise filemap mlock gup userfaultfd \
+		readahead read_write splice; do profiled+=("KCOV_INSTRUMENT_$object.o=y"); done
+fi
+
+# What we ask for, the last word last.
+fragments() {
+	local file part
+	for file in "$ROOT/harness/kernel/config/common.config" "$ROOT/harness/kernel/config/$base.config" \
+		"$TREE/tools/testing/selftests/trampfd/config"; do
+		[ ! -f "$file" ] || echo "$file"
+	done
+	for part in ${variant//+/ }; do
+		file=$ROOT/harness/kernel/config/$part.config
+		[ ! -f "$file" ] || echo "$file"
+	done
+}
+
+# What we ask for and the configuration has not.
+unmet() {
+	# shellcheck disable=SC2016 # the $ are awk's
+	fragments | xargs awk '
+		/^# CONFIG_.* is not set$/ { name = $2; value = "n" }
+		/^CONFIG_/ { name = $0; sub(/=.*/, "", name); value = substr($0, length(name) + 2) }
+		!/^(# )?CONFIG_/ { next }
+		FILENAME == ARGV[1] { has[name] = value; next }
+		{ asked[name] = value }
+		END { for (name in asked) { got = name in has ? has[name] : "n"
+			if (got != asked[name]) print "  " name "=" asked[name] " is asked for, the kernel has " got } }' "$out/.config"
+}
+
+# Over tinyconfig. merge_config.sh's own make knows no CC=: it merges only (-m).
+make_config() {
+	local tiny=("$TREE/kernel/configs/tiny.config" "$TREE/arch/$srcarch/configs/tiny.config")
+	[ -f "${tiny[1]}" ] || unset 'tiny[1]'
+	fragments | (cd "$out" && KCONFIG_CONFIG=.requested xargs "$TREE/scripts/kconfig/merge_config.sh" -m "${tiny[@]}") &&
+		kmake KCONFIG_ALLCONFIG="$out/.requested" allnoconfig
+}
+
+# Our fragments and Kconfig files decide; only when they change is the
+# configuration made anew.
+configure() {
+	local key left
+	key=$(fragments | xargs cat | sha256sum; cd "$TREE"; { grep Kconfig "$WORK/overlaid" || :; } | xargs -r sha256sum)
+	[ "$(cat "$out/.fragments" 2>/dev/null)" != "$key" ] || return 0
+	say "configuring the kernel $name ..."
+	rm -f "$out/.fragments"
+	make_config >"$log" 2>&1 || die "cannot configure the kernel $name: $(tail -n 3 "$log") (log: $log)"
+	left=$(unmet)
+	[ -z "$left" ] || die "the configuration of $name is not what the fragments ask for (a dependency is missing? see $out/.config):
+$left"
+	echo "$key" >"$out/.fragments"
+}
+
+failed() {
+	grep -nE '(error|Error|undefined reference|\*\*\*)' "$log" | head -n 20 >&2 || :
+	die "kernel $name failed after $(elapsed "$start") (log: $log)"
+}
+
+build() {
+	local total=
+	[ -e "$out/$image" ] || total=$objects
+	progress "kernel $name" "$log" '^  \(CC\|AS\) ' "$total" kmake "${profiled[@]}" "${image##*/}" || failed
+	say "kernel $name: $(grep -c '^  \(CC\|AS\) ' "$log") objects, $(elapsed "$start"), image $(($(stat -c %s "$out/$image") / 1024)) KiB"
+}
+
+# Another directory than the kernel's, which would else be compiled again with
+# the other flags, and yet again with its own.
+warnings() {
+	local ours start=$SECONDS check=sparse
+	# Debian's sparse does not know all that gcc has for riscv.
+	# shellcheck disable=SC2016 # the $ are make's and bash's
+	[ "$srcarch" != riscv ] || check='bash -c '\''exec sparse "$${@/#-march=*/-march=rv64imac}"'\'' sparse'
+	cd "$TREE"
+	mapfile -t ours < <(grep -E "^(arch/$srcarch/${borrowed:+|$borrowed}|[^a]).*\.[ch]$" "$WORK/overlaid" | grep -vE '^(tools|samples|Documentation)/')
+	# Kbuild knows what is another architecture's by the way that leads there.
+	mapfile -t objects < <(printf '%s\n' "${ours[@]}" | sed -n "\\#^arch/$srcarch/#!s#^arch/#arch/$srcarch/kernel/../../#; s/c\$/o/p")
+	(cd "$out" && rm -f "${objects[@]}")
+	kmake W=1 C=$sparse CHECK="$check" "${objects[@]}" >"$log" 2>&1 || failed
+	! printf '%s\n' "${ours[@]#arch/}" | grep -F -f - "$log" | grep -vE '^  [A-Z]' || die "warnings in our files (log: $log)"
+}
+
+open_work
+mkdir -p "$out"
+lock "$out"
+# Files that a configuration names, as it cannot know where the checkout is
+[ -z "$variant" ] || [ ! -d "$ROOT/harness/$variant" ] || ln -sfn "$ROOT/harness/$variant" "$out/$variant"
+sparse=0
+case $lint in
+lint) sparse=2 ;;
+clang) toolchain=(LLVM="$llvm" CC="ccache clang$llvm" OBJCOPY="${cross}objcopy") ;; # x32 is not for LLVM's
+esac
+configure
+case $lint in
+'') build ;;
+config) echo "$out/.config" ;;
+*) warnings ;;
+esac

@@ -1,0 +1,105 @@
+#!/bin/bash
+# Makes $WORK/linux: Debian's kernel source with our files laid over it, our
+# entry in MAINTAINERS, and the hunks of series/hunks applied. Only files that
+# differ are touched, so that the next build compiles what changed and no more.
+# When something is wrong the tree stays as it was.
+# shellcheck source=harness/env.sh
+. "$(dirname "$0")/../env.sh"
+# shellcheck source=harness/kernel/overlay.sh
+. "$ROOT/harness/kernel/overlay.sh"
+
+space=9 # GiB: sources 1.7, twice; each kernel under 0.5, selftests, ccache 2
+stage=$WORK/stage
+overlaid=$WORK/overlaid # the files of the tree that are not as Debian has them
+
+unpack() {
+	local version=$1 free start=$SECONDS
+	free=$(df --output=avail -BG "$WORK" | tr -dc 0-9)
+	[ "$free" -ge $space ] || die "$WORK has $free GiB free and $space are needed: make room, or set TRAMPFD_CACHE to a directory elsewhere"
+	say "unpacking $package $version ..."
+	rm -rf "$WORK/unpack" && mkdir "$WORK/unpack"
+	tar -xJf "$tarball" --strip-components=1 -C "$WORK/unpack" ||
+		die "cannot unpack $tarball: reinstall the package $package"
+	# Sources of another version may be older than the objects made of this one.
+	rm -rf "$TREE" "$WORK/pristine" "$overlaid"
+	find "$WORK" -mindepth 1 -maxdepth 1 -type d ! -name unpack ! -name log -exec rm -rf {} +
+	echo "$version" >"$WORK/unpack/.trampfd-base"
+	mv "$WORK/unpack" "$TREE"
+	say "unpacked in $(elapsed "$start")"
+}
+
+# Ours are the directories that the kernel has too.
+stage_files() {
+	local dir
+	for dir in "$ROOT"/*/; do
+		dir=$(basename "$dir")
+		[ ! -d "$TREE/$dir" ] || [ -L "$ROOT/$dir" ] || cp -R "$ROOT/$dir" "$stage/"
+	done
+	find "$stage" -type f | cut -c$((${#stage} + 2))- | while read -r file; do
+		[ ! -e "$TREE/$file" ] || grep -qxF "$file" "$overlaid" || die "$file is the kernel's own: change it by a hunk in series/hunks"
+	done
+}
+
+# Puts the original of a file of the kernel's into the stage, to be changed there.
+stage_original() { # FILE
+	[ ! -e "$stage/$1" ] || return 0
+	if [ ! -e "$WORK/pristine/$1" ]; then
+		[ -e "$TREE/$1" ] || return 0
+		mkdir -p "$(dirname "$WORK/pristine/$1")"
+		cp -p "$TREE/$1" "$WORK/pristine/$1.new"
+		mv "$WORK/pristine/$1.new" "$WORK/pristine/$1"
+	fi
+	mkdir -p "$(dirname "$stage/$1")"
+	cp "$WORK/pristine/$1" "$stage/$1"
+}
+
+stage_hunks() {
+	local patch file log=$LOG/hunks.log
+	: >"$log"
+	for patch in "$ROOT"/series/hunks/*.patch; do
+		[ -e "$patch" ] || continue
+		while read -r file; do stage_original "$file"; done < <(sed -n 's|^+++ b/\([^[:space:]]*\).*|\1|p' "$patch")
+		echo "== ${patch#"$ROOT"/}" >>"$log"
+		hunk "$patch" | patch -d "$stage" -p1 -F0 --no-backup-if-mismatch >>"$log" 2>&1 ||
+			die "${patch#"$ROOT"/} does not apply to $package $(cat "$TREE/.trampfd-base") (log: $log)"
+	done
+}
+
+stage_maintainers() {
+	[ -e "$ROOT/MAINTAINERS" ] || return 0
+	stage_original MAINTAINERS
+	maintainers "$ROOT/MAINTAINERS" "$WORK/pristine/MAINTAINERS" >"$stage/MAINTAINERS"
+}
+
+# Makes the tree what the stage says. The list names every file that may
+# differ from Debian's at any time between, so an interrupted run is made good
+# by the next.
+install_stage() {
+	local file
+	cp "$overlaid" "$WORK/overlaid.old"
+	find "$stage" -type f | cut -c$((${#stage} + 2))- | sort >"$WORK/overlaid.new"
+	sort -u "$WORK/overlaid.old" "$WORK/overlaid.new" >"$WORK/overlaid.both"
+	mv "$WORK/overlaid.both" "$overlaid"
+	rsync -rc --perms "$stage/" "$TREE/"
+	comm -23 "$WORK/overlaid.old" "$WORK/overlaid.new" | while read -r file; do
+		if [ -e "$WORK/pristine/$file" ]; then
+			cp "$WORK/pristine/$file" "$TREE/$file" # with the time of now, for make
+		else
+			rm -f "$TREE/$file"
+			rmdir -p --ignore-fail-on-non-empty "$(dirname "$TREE/$file")" 2>/dev/null || :
+		fi
+	done
+	mv "$WORK/overlaid.new" "$overlaid"
+	rm -rf "$WORK/overlaid.old" "$stage"
+}
+
+open_work
+lock "$TREE"
+version=$(dpkg-query -W -f '${Version}' "$package")
+[ "$(cat "$TREE/.trampfd-base" 2>/dev/null)" = "$version" ] || unpack "$version"
+[ -e "$overlaid" ] || : >"$overlaid"
+rm -rf "$stage" && mkdir -p "$stage" "$WORK/pristine"
+stage_files
+stage_hunks
+stage_maintainers
+install_stage

@@ -1,0 +1,166 @@
+#!/bin/bash
+# Runs a command in the tool root: a Debian 13 below $CACHE that has compilers,
+# QEMU and all else that the harness uses, so that the machine needs nothing but
+# mmdebstrap. harness/env.sh sends every script here. The root is made when there
+# is none, and gets what is missing of packages.txt.
+#   enter.sh COMMAND [ARGUMENT...]   in this directory, with this environment
+#   enter.sh --update                also bring the packages up to date
+# The command sees the checkout, the cache, $HOME, /tmp and the directory that it
+# is started in where they are outside; all other files are the root's.
+#
+# Root enters by chroot(8) in a mount namespace of its own. Another user does so in
+# a user namespace too, with the subordinate IDs of /etc/subuid and /etc/subgid.
+# From the environment: TRAMPFD_CACHE, and TRAMPFD_MIRROR where packages come from,
+# by default where the machine has its own.
+set -eu -o pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+checkout=${here%/harness/root}
+cache=${TRAMPFD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/trampfd}
+root=$cache/root
+log=$cache/root.log
+space=6 # GiB that the root takes, and a little
+# A file of the root's for every list that it has had: two checkouts may share it.
+state=var/lib/trampfd-root
+mark=$state/$(cat "$here/packages.txt" "$here/preferences" | sha256sum | cut -c1-16)
+
+say() { printf '%s\n' "$*" >&2; }
+die() { say "error: $*"; exit 1; }
+
+# For a user: this user is root there, and has the subordinate IDs beside.
+namespace=(unshare --mount)
+if [ "$(id -u)" != 0 ]; then
+	namespace+=(--user --map-root-user --map-auto)
+elif ! unshare --mount true 2>/dev/null; then
+	namespace+=(--propagation unchanged) # in a chroot that is no mount point
+fi
+
+# Mounts end with the namespace, whatever ends the command.
+run_in() { # ROOT COMMAND...
+	local in=$1
+	shift
+	# shellcheck disable=SC2016 # the $ are the inner shell's
+	"${exec[@]}" "${namespace[@]}" "$BASH" -eu -c '
+		in=$1 pwd=$PWD && shift
+		mount --bind "$in" "$in" # unshare --mount needs a mount point at /
+		for dir in /proc /sys /dev /tmp "$HOME" '"'$cache' '$checkout'"' "$pwd"; do
+			mkdir -p "$in$dir"
+			mount --rbind "$dir" "$in$dir"
+		done
+		exec chroot "$in" /usr/bin/env -C "$pwd" \
+			PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"' enter "$in" "$@"
+}
+exec=()
+
+check_namespaces() {
+	[ "$(id -u)" != 0 ] || return 0
+	command -v newuidmap >/dev/null ||
+		die "without root the tool root needs user namespaces: install the package uidmap, or run this as root"
+	[ "$(grep -lE "^($(id -un)|$(id -u)):" /etc/subuid /etc/subgid 2>/dev/null | wc -l)" = 2 ] ||
+		die "$(id -un) has no subordinate IDs in /etc/subuid and /etc/subgid: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $(id -un), or run this as root"
+	"${namespace[@]}" true 2>/dev/null ||
+		die "this system lets $(id -un) make no user namespaces (sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns, user.max_user_namespaces): allow them, or run this as root"
+}
+
+need_mmdebstrap() {
+	! command -v mmdebstrap >/dev/null || return 0
+	if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then
+		die "mmdebstrap is needed: apt-get install --no-install-recommends mmdebstrap uidmap, as root"
+	fi
+	say "installing mmdebstrap (log: $log)"
+	{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends mmdebstrap; } >"$log" 2>&1 </dev/null ||
+		failed "apt-get could not install mmdebstrap"
+}
+
+mirror() {
+	local mirror=${TRAMPFD_MIRROR:-}
+	# shellcheck disable=SC2016 # apt's $
+	[ -n "$mirror" ] || mirror=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | sort -u | grep -m 1 '/debian/$') ||
+		die "no mirror of Debian's packages is known: set TRAMPFD_MIRROR to one that has trixie, trixie-backports and sid"
+	echo "${mirror%/}"
+}
+
+sources() { # SUITE...
+	local suite
+	for suite; do echo "deb $(mirror) $suite main"; done
+}
+
+failed() { # WHAT
+	grep -E '^(E|Err|W|mmdebstrap|tar|dpkg):?' "$log" | tail -n 6 >&2 || :
+	die "$1
+  Is there a network, and does the mirror have trixie, trixie-backports and sid?
+  Nothing that worked was changed; the next command tries again. Log: $log"
+}
+
+# How the machine's own apt reaches its mirror: proxies, what it trusts
+acquire() { apt-config dump 2>/dev/null | grep -E '^Acquire::(Check|Max-ValidTime|Retries|https?|Proxy)' || :; }
+
+make_root() { # ROOT
+	local keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+	[ -e $keyring ] || die "there is no $keyring to verify packages with: install debian-archive-keyring"
+	set -- "$1" --variant=apt --architectures=amd64 --keyring=$keyring --include=ca-certificates --aptopt="$cache/apt.conf" trixie
+	mkdir -p "$1"
+	acquire >"$cache/apt.conf"
+	if [ "$(id -u)" = 0 ]; then
+		sources trixie trixie-updates | mmdebstrap "${@:2}" "$1" -
+	else
+		sources trixie trixie-updates | mmdebstrap --mode=unshare "${@:2}" - - | "${namespace[@]}" tar -xC "$1" --exclude='./dev/*'
+	fi
+}
+
+# apt fetches all before it changes anything.
+install_packages() { # ROOT
+	local packages
+	mapfile -t packages < <(sed -n '/^[a-z]/p' "$here/packages.txt")
+	sources trixie trixie-updates trixie-backports sid | run_in "$1" tee /etc/apt/sources.list >/dev/null
+	run_in "$1" tee /etc/apt/preferences.d/trampfd <"$here/preferences" >/dev/null
+	[ ! -e /etc/resolv.conf ] || cp -fL /etc/resolv.conf "$1/etc/resolv.conf" # not in a namespace: the same owner
+	run_in "$1" dpkg --configure -a
+	run_in "$1" apt-get update
+	run_in "$1" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends --no-remove \
+		-o Acquire::Retries=3 -o Dpkg::Options::=--force-unsafe-io "${packages[@]}"
+	run_in "$1" apt-get clean
+	run_in "$1" mkdir -p "/$state"
+	run_in "$1" touch "/$mark"
+}
+
+logged() { # WHAT COMMAND...
+	local status
+	set +e # in a condition bash would go on after a failure
+	(set -e; "${@:2}") >>"$log" 2>&1 </dev/null
+	status=$?
+	set -e
+	[ $status = 0 ] || failed "$1"
+}
+
+open_root() {
+	local start=$SECONDS free
+	mkdir -p "$cache"
+	exec 7>"$root.lock"
+	flock -n 7 || { say "waiting for another command that changes the tool root $root ..." && flock 7; }
+	[ ! -e "$root/$mark" ] || [ -n "$update" ] || return 0
+	check_namespaces
+	: >"$log"
+	if [ ! -e "$root" ]; then
+		free=$(df --output=avail -BG "$cache" | tr -dc 0-9)
+		[ "$free" -ge $space ] || die "$cache has $free GiB free and the tool root needs $space: make room, or set TRAMPFD_CACHE to a directory elsewhere"
+		need_mmdebstrap
+		say "making the tool root $root: Debian 13 with compilers and QEMU, about 1.2 GiB to fetch, $space GiB on disk (log: $log)"
+		"${namespace[@]}" rm -rf "$root.new"
+		logged "cannot make a Debian 13 root" make_root "$root.new"
+		logged "cannot install the packages of harness/root/packages.txt" install_packages "$root.new"
+		mv "$root.new" "$root"
+	else
+		say "updating the tool root $root (log: $log)"
+		logged "cannot install the packages of harness/root/packages.txt" install_packages "$root"
+	fi
+	say "tool root: $((SECONDS - start)) s"
+}
+
+update=
+[ "${1:-}" != --update ] || update=yes
+if [ ! -e "$root/$mark" ] || [ -n "$update" ]; then open_root; fi
+[ -z "$update" ] || exit 0
+exec 7>&-
+exec=(exec)
+run_in "$root" "$@"

@@ -1,0 +1,137 @@
+#!/bin/bash
+# One gate that the series has to pass before it is mailed, of which each says
+# what is wrong. harness/series/check-series.sh runs them all, harness/check/check.sh the
+# quick ones.
+#   series-gate.sh GATE [ARGUMENT...]
+#   series-gate.sh --quick      the names of the quick ones
+# shellcheck source=harness/env.sh
+. "$(dirname "$0")/../env.sh"
+# shellcheck source=harness/kernel/arch.sh
+. "$ROOT/harness/kernel/arch.sh"
+# shellcheck source=harness/kernel/overlay.sh
+. "$ROOT/harness/kernel/overlay.sh"
+
+overlaid_tree=$TREE
+TREE=$WORK/series/linux # a clone's state: the patches as git am applied them
+
+git() { GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 command git -C "$TREE" "$@"; }
+base() { git tag -l 'base-*'; }
+at() { git checkout -q --force --detach "$1"; } # COMMIT; what git am made is "applied"
+patches() { printf '%s\n' "$WORK"/series/*.patch | grep -v /0000-; }
+
+# git am, by somebody who has nothing but the patches and Debian's sources; and
+# there is nothing in them, nor missing, that the tested tree has.
+applies_and_is_the_tested_tree() {
+	local patches
+	mapfile -t patches < <(patches)
+	rm -rf "$TREE/.git/rebase-apply"
+	at "$(base)"
+	git clean -q -ffdx
+	git -c user.name=tester -c user.email=tester@localhost am "${patches[@]}"
+	git branch -f applied
+	diff -r --brief --no-dereference -x .git -x .trampfd-base -x '.checkpatch-camelcase*' "$TREE" "$overlaid_tree"
+}
+
+checkpatch() {
+	local patch status=0
+	at applied && cd "$TREE"
+	for patch in $(patches); do
+		perl scripts/checkpatch.pl --strict --summary-file --show-types "$patch" || status=1
+	done
+	return $status
+}
+
+# The cover letter too
+spelling() { cd "$ROOT" && codespell "$WORK"/series/*.patch; }
+
+# Whom a later patch to a file of ours is sent to
+maintainer_of_each_file() {
+	local file
+	at applied && cd "$TREE"
+	for file in $(ours .); do
+		perl scripts/get_maintainer.pl --nogit --nogit-fallback --no-rolestats -f "$file" |
+			grep -qxF "$(sed -n 's/^M:\t//p' "$ROOT/MAINTAINERS")" ||
+			{ echo "$file: get_maintainer.pl does not find our entry" && return 1; }
+	done
+}
+
+comments() {
+	local files
+	at applied && cd "$TREE"
+	mapfile -t files < <(ours '^(arch|fs|include|kernel|mm|samples|tools/lib)/.*\.[ch]$')
+	perl scripts/kernel-doc -none -Werror "${files[@]}"
+}
+
+# The rules for Coccinelle as scripts/coccicheck applies them, which takes a
+# directory or one file of a build. Without two that need a compiler of OCaml.
+semantic_patches() {
+	local rule rules files status=0
+	at applied && cd "$TREE"
+	mapfile -t files < <(ours '\.c$')
+	mapfile -t rules < <(grep -rL --include='*.cocci' script:ocaml scripts/coccinelle | sort)
+	for rule in "${rules[@]}"; do
+		echo "== $rule"
+		# shellcheck disable=SC2046 # words
+		spatch -D report --no-show-diff --very-quiet --cocci-file "$rule" \
+			$(sed -n 's|^// Options:||p' "$rule") -I include "${files[@]}" | tee "$WORK/series/found"
+		[ ! -s "$WORK/series/found" ] || status=1
+	done
+	return $status
+}
+
+# Without anything of the harness's, as anybody would.
+selftests_install() {
+	local out=$WORK/series/kselftest
+	arch_facts x86_64
+	at applied
+	rm -rf "$out/install"
+	kmake headers
+	make -C "$TREE/tools/testing/selftests" TARGETS=trampfd O="$out" ARCH=x86_64 INSTALL_PATH="$out/install" install
+	# where the tests' own lines go: init systems make it, the kernel does not
+	printf '%s\n' '#!/bin/sh' 'ln -s /proc/self/fd/1 /dev/stdout' 'exec /kselftest/run_kselftest.sh' >"$out/run"
+}
+
+# What the guest needs to run them
+selftests_files() {
+	cd "$WORK/series/kselftest/install"
+	find . -type f -printf "$PWD/%P:kselftest/%P "
+}
+
+# The ABI of 32-bit tasks is the architecture's to ask for.
+kunit_runs() { # ARCH
+	local compat=CONFIG_COMPAT=y
+	arch_facts "$1"
+	[ "$1" != x86_64 ] || compat=CONFIG_IA32_EMULATION=y
+	at applied && cd "$TREE"
+	PYTHONDONTWRITEBYTECODE=1 python3 tools/testing/kunit/kunit.py run --arch="$1" --kunitconfig=fs/trampfd --kconfig_add="$compat" \
+		--build_dir="$WORK/series/kunit-$1" --cross_compile="$cross" --make_options=CC="ccache ${cross}gcc" \
+		--jobs="$(nproc)" --timeout=3600
+}
+
+how_many() { patches | wc -l; }
+
+# The kernel at a patch, and what else is built with it, with what
+# harness/kernel/config/series.config adds; yes or no: with trampfd, once there is any.
+# From one to the next only what changed is compiled.
+builds() { # PATCH yes|no
+	local out=$WORK/series/with-$2 config commit
+	arch_facts x86_64
+	config=$("$ROOT/harness/kernel/kernel.sh" --config x86_64-series)
+	commit=$(git rev-list --reverse "$(base)..applied" | sed -n "${1}p")
+	at "$commit"
+	mkdir -p "$out"
+	# Of a later patch: Kbuild takes an object whose source is gone for up to date.
+	(cd "$out" && git diff --name-only --diff-filter=D applied "$commit" -- '*.c' | sed 's/c$/o/' | xargs -r rm -f)
+	cp "$config" "$out/.config"
+	[ "$2" = yes ] || "$TREE/scripts/config" --file "$out/.config" -d TRAMPFD -d TRAMPFD_KUNIT_TEST -d UAPI_HEADER_TEST
+	kmake olddefconfig
+	kmake
+	# What this patch, or one before, makes possible was built.
+	if [ "$2" = yes ] && grep -q 'select HAVE_ARCH_TRAMPFD' "$TREE/arch/x86/Kconfig"; then grep -x CONFIG_TRAMPFD=y "$out/.config"; fi
+}
+
+quick="applies_and_is_the_tested_tree checkpatch spelling maintainer_of_each_file comments"
+
+open_work
+lock "$TREE"
+if [ "$1" = --quick ]; then echo "$quick"; else "$@"; fi

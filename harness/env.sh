@@ -20,13 +20,14 @@ export LC_ALL=C
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 CACHE=${TRAMPFD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/trampfd}
 CHECKOUT=$CACHE/checkouts/$(basename "$ROOT" | tr -c 'A-Za-z0-9._\n-' _)-$(printf %s "$ROOT" | sha256sum | cut -c1-8)
-[ -d /var/lib/trampfd-root ] || exec "$ROOT/harness/root/enter.sh" "$(realpath "$0")" "$@"
+[ -d /var/lib/trampfd-root ] || exec "$ROOT/harness/root/enter.sh" bash "$(realpath "$0")" "$@"
 
 # The kernel that the series is laid over: the first of series/bases unless BASE
 # names another.
 asked=${BASE:-}
-package=$(sed -n "s/^\(linux-source-${asked:-[^ ]*}\) .*/\1/p" "$ROOT/series/bases" | head -n 1)
-export BASE=${package#linux-source-}
+bases=$(sed -n 's/^linux-source-\([^ ]*\) .*/\1/p' "$ROOT/series/bases")
+export BASE=${asked:-${bases%%$'\n'*}}
+package=linux-source-$BASE
 tarball=/usr/src/$package.tar.xz
 WORK=$CHECKOUT/$BASE
 TREE=$WORK/linux
@@ -44,7 +45,7 @@ export CCACHE_SLOPPINESS=time_macros CCACHE_MAXSIZE=2G
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
 
-[ -n "$package" ] || die "there is no base '$asked': series/bases has $(sed -n 's/^linux-source-\([^ ]*\) .*/\1/p' "$ROOT/series/bases" | xargs)"
+grep -qxF "$BASE" <<<"$bases" || die "there is no base '$BASE': series/bases has $(xargs <<<"$bases")"
 case $CACHE in
 *[[:space:]:]*) die "the kernel cannot be built below '$CACHE' (space or colon): set TRAMPFD_CACHE to another directory" ;;
 esac

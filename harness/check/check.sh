@@ -1,9 +1,11 @@
 #!/bin/bash
 # Every check, the quick ones first; the last line counts them. One that fails
 # does not stop the others.
-#   check.sh [--all] ARCH...
-# With variants of kernels (harness/kernel/arch.sh) among them, such as arm64-64k,
-# x86_64-debug or i386-without-trampfd, only what is run in the kernels.
+#   check.sh [--all] [ARCH...]            default: every architecture
+#   check.sh [--all] --kernels KERNEL...  only what is run in these kernels, such as
+#                                         x86_64, arm64-64k or i386-without-trampfd
+# Over BASE alone if that is set; else over the first of series/bases and then, in
+# kernels, over the others.
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/arch.sh
@@ -237,8 +239,34 @@ documented_program_runs() { # FILE KERNEL ABI
 	diff <(echo "$output") <("$ROOT/harness/guest/vm.sh" "$2" "$program")
 }
 
-all='' quick=--quick
-if [ "${1:-}" = --all ]; then all=all quick='' && shift; fi
+# What a backport could break: every architecture with --all, else one of each
+# word size and endianness.
+check_other_base() { # BASE ARCH...
+	local base=$1 arch kernels='' log said
+	shift
+	for arch; do
+		[ -n "$all" ] || [ "$arch" = x86_64 ] || [ "$arch" = arm64 ] || continue
+		kernels+=" $arch"
+	done
+	[ -n "$kernels" ] || return 0
+	log=$LOG/check-$base.log
+	# shellcheck disable=SC2086 # words
+	BASE=$base "$ROOT/harness/check/check.sh" ${all:+--all} --kernels $kernels 2>&1 | tee "$log" | sed -u "/ passed, .* skipped\$/d; s/^\(ok\|FAILED\) /&$base: /" || :
+	said=$(tail -n 1 "$log")
+	[[ $said =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]] || { failed=$((failed + 1)) && say "FAILED  $base: $said" && return; }
+	passed=$((passed + BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[2])) skipped=$((skipped + BASH_REMATCH[3]))
+}
+
+all='' quick=--quick kernels=''
+while :; do
+	case ${1:-} in
+	--all) all=all quick='' ;;
+	--kernels) kernels=yes ;;
+	*) break ;;
+	esac
+	shift
+done
+case "$*" in *-*) kernels=yes ;; esac
 # shellcheck disable=SC2086 # words
 [ $# != 0 ] || set -- $ARCHES
 all_abis=$(for arch; do
@@ -249,13 +277,16 @@ done | xargs -n1 | sort -u)
 open_work
 
 step "tree" "$ROOT/harness/kernel/tree.sh"
-case "$*" in *-*)
+if [ -n "$kernels" ]; then
 	for abi in $all_abis; do programs_for "$abi"; done
-	for arch; do check_variant "$arch"; done
+	for arch; do
+		check_variant "$arch"
+		arch_facts "$arch"
+		[ -n "$variant" ] || for variant in ${all:+$variants $rarer}; do check_variant "$arch-$variant"; done
+	done
 	tally
 	exit
-	;;
-esac
+fi
 for promise in missing_mmdebstrap_is_named missing_network_is_named missing_room_is_named second_overlay_changes_nothing \
 	overlay_follows_the_checkout bad_hunk_is_refused full_disk_is_named; do
 	step "${promise//_/ }" "$ROOT/harness/check/test-harness.sh" $promise
@@ -337,5 +368,7 @@ if [ -n "$all" ]; then
 		step "fuzzer, 20 s" "$ROOT/harness/fuzz/fuzz.sh" 20 ;;
 	esac
 fi
-
+if [ -z "$asked" ]; then
+	for base in ${bases#"$BASE"}; do check_other_base "$base" "$@"; done
+fi
 tally

@@ -285,10 +285,11 @@ static int map_file(struct instance *in, const struct text_variant *v)
 int text_map(struct instance *in, const struct trampfd_pool_attr *attr)
 {
 	int variant = find_variant(attr);
-	const struct text_variant *v = &trampfd_text_variants[variant];
+	const struct text_variant *v;
 
 	if (variant < 0)
 		return -1;
+	v = &trampfd_text_variants[variant];
 	if (!claim(in, variant) && map_file(in, v))
 		return -1;
 

@@ -5,10 +5,15 @@
  * The first instance of each variant is the text where it is: memory takes the
  * place of the zeroes where the tables are, which needs neither a file nor
  * /proc.  For another, the file that the text is from is mapped again, and
- * memory is mapped over its tables.  That file may be another by now (the
- * library was upgraded), or not what it seems: before it is mapped, the code in
- * it is compared with that in the text.  Like all code that a process maps from a file, it
- * can be changed afterwards by who may write to the file.
+ * memory is mapped over its tables.
+ *
+ * That file is found by name, and whoever can replace a directory entry, or
+ * chose the name or the root directory, chooses what is opened.  Comparing the
+ * contents is not enough: a private mapping shows what is written to the file
+ * later.  Therefore only the open descriptor counts (may_map()): it is the very
+ * file that this process already runs from, or one that nobody can write to who
+ * could not control this process anyway.  The contents are compared as well, as
+ * the file may be another version of the library.
  */
 #include <asm/unistd.h>
 #include <assert.h>
@@ -16,10 +21,17 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <link.h>
+#include <linux/capability.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysmacros.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -145,40 +157,189 @@ static int find_origin(struct dl_phdr_info *info, size_t size, void *arg)
 	return 0;
 }
 
-/*
- * What /proc/self/maps calls the file at the text, an absolute path, in @line,
- * which is longer than any; NULL if it can not be told.
- */
-static const char *name_in_maps(char *line, size_t size)
+/* A program that was given more privileges than its caller has */
+static bool is_secure(void)
 {
-	int fd = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
-	const char *found = NULL;
-	size_t used = 0, len;
+	return getauxval(AT_SECURE);
+}
+
+/*
+ * A file of this process's directory in /proc, to be read; -1 with errno.  In
+ * another root directory /proc may be anything.  What cannot be forged: the type
+ * of a file system, and the inode number of its root (PROCFS_ROOT_INO in
+ * linux/fs.h).
+ */
+static int open_proc_self(const char *name, int flags)
+{
+	int fd = -1, proc = open("/proc", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct statfs fs;
+	struct stat st;
+
+	if (proc < 0)
+		return -1;
+	errno = ENOENT;
+	if (!fstatfs(proc, &fs) && fs.f_type == PROC_SUPER_MAGIC && !fstat(proc, &st) &&
+	    st.st_ino == 1)
+		fd = openat(proc, name, flags | O_CLOEXEC);
+	close_keeping_errno(proc);
+	return fd;
+}
+
+/**
+ * struct mapped - what /proc/self/maps says of the file at the text
+ *
+ * @dev: Its device.
+ * @ino: Its inode number.
+ * @name: An absolute path, in @line; NULL if there is none.
+ * @line: Longer than any.
+ */
+struct mapped {
+	dev_t dev;
+	ino_t ino;
+	const char *name;
+	char line[PATH_MAX + 256];
+};
+
+/* Whether @line is that of the text; its fields: proc_pid_maps(5) */
+static bool parse_line(struct mapped *m)
+{
 	uintptr_t start, end;
-	char *newline, *p;
+	unsigned int major;
+	char *p;
+
+	start = strtoul(m->line, &p, 16);
+	end = strtoul(p + 1, &p, 16);
+	if ((uintptr_t)trampfd_text < start || (uintptr_t)trampfd_text >= end)
+		return false;
+	p += strlen(" r-xp ");
+	strtoull(p, &p, 16);
+	major = strtoul(p, &p, 16);
+	m->dev = makedev(major, strtoul(p + 1, &p, 16));
+	m->ino = strtoull(p, &p, 10);
+	m->name = strchr(p, '/');
+	return true;
+}
+
+static bool find_mapped(struct mapped *m)
+{
+	int fd = open_proc_self("self/maps", O_RDONLY);
+	bool found = false;
+	size_t used = 0, len;
+	char *newline;
 	ssize_t n;
 
 	while (fd >= 0 && !found) {
-		n = read(fd, line + used, size - used);
+		n = read(fd, m->line + used, sizeof(m->line) - used);
 		if (n <= 0)
 			break;
 		used += n;
-		while ((newline = memchr(line, '\n', used))) {
+		while ((newline = memchr(m->line, '\n', used))) {
 			*newline = '\0';
-			start = strtoul(line, &p, 16);
-			end = strtoul(p + 1, NULL, 16);
-			if (start <= (uintptr_t)trampfd_text && (uintptr_t)trampfd_text < end) {
-				found = strchr(line, '/');
+			found = parse_line(m);
+			if (found)
 				break;
-			}
-			len = newline + 1 - line;
+			len = newline + 1 - m->line;
 			used -= len;
-			memmove(line, newline + 1, used);
+			memmove(m->line, newline + 1, used);
 		}
 	}
 	if (fd >= 0)
 		close(fd);
 	return found;
+}
+
+/*
+ * The file that this process was found to run from.  It stays mapped, so that no
+ * other can come to have its numbers.
+ */
+static dev_t own_dev;
+static ino_t own_ino;
+
+static bool is_known(const struct stat *st)
+{
+	bool known;
+
+	memory_lock();
+	known = own_ino && st->st_ino == own_ino && st->st_dev == own_dev;
+	memory_unlock();
+	return known;
+}
+
+/* Whether the file is the one that the kernel executed */
+static bool is_executed(const struct stat *st)
+{
+	int fd = open_proc_self("self/exe", O_PATH);
+	struct stat exe;
+	bool same;
+
+	if (fd < 0)
+		return false;
+	same = !fstat(fd, &exe) && st->st_ino == exe.st_ino && st->st_dev == exe.st_dev;
+	close(fd);
+	return same;
+}
+
+/*
+ * Whether the file is the program's, or that at the text.  Where /proc/self/maps
+ * has another device than fstat(2), as of btrfs, the latter is not found out.
+ */
+static bool is_own(const struct stat *st, struct mapped *m)
+{
+	if (!is_executed(st) &&
+	    !(find_mapped(m) && st->st_ino == m->ino && st->st_dev == m->dev))
+		return false;
+	memory_lock();
+	own_dev = st->st_dev;
+	own_ino = st->st_ino;
+	memory_unlock();
+	return true;
+}
+
+/* What a user is shown as who has no number in a user namespace: any of them */
+#define OVERFLOW_UID	65534
+
+static bool has_capabilities(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
+
+	return syscall(__NR_capget, &header, data) || data[0].permitted || data[1].permitted;
+}
+
+/*
+ * Whether @uid may trace this process (ptrace(2)), and so do with it what he
+ * likes.  Not if it has capabilities, nor after a change of user, even to an
+ * ordinary one, as what the process had before is not for him: PR_SET_DUMPABLE
+ * in prctl(2).
+ */
+static bool controls_us(uid_t uid)
+{
+	uid_t real, effective, saved;
+
+	if (!uid)
+		return true;
+	return !is_secure() && uid != OVERFLOW_UID && !getresuid(&real, &effective, &saved) &&
+	       uid == real && uid == effective && uid == saved && !has_capabilities() &&
+	       prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 1;
+}
+
+/*
+ * Whether only those may write to the file who control this process anyway.  The
+ * word of a file system that is mounted nosuid does not count: it may be FUSE,
+ * whose owners are what its server says.
+ */
+static bool is_safe(int fd, const struct stat *st)
+{
+	struct statvfs fs;
+
+	return !(st->st_mode & 0022) && controls_us(st->st_uid) &&
+	       !fstatvfs(fd, &fs) && !(fs.f_flag & ST_NOSUID);
+}
+
+/* The cheapest first: /proc/self/maps may be long. */
+static bool may_map(int fd, const struct stat *st, struct mapped *m)
+{
+	return is_known(st) || is_safe(fd, st) || is_own(st, m);
 }
 
 /* Whether the file has, from @offset on, what is at @text. */
@@ -203,19 +364,34 @@ static size_t code_size(const struct text_variant *v)
 	return (size_t)v->nr * v->code_stride;
 }
 
-/* The file, if it is the right one as to the variant's code; -1 with errno */
-static int open_origin(const char *name, off_t offset, const struct text_variant *v)
+/*
+ * The file, if it has the variant's code and may be mapped; -1 with errno.  @name
+ * may be in @m, which is overwritten.
+ */
+static int open_origin(const char *name, off_t offset, const struct text_variant *v,
+		       struct mapped *m)
 {
-	int fd;
+	int fd, error = 0;
+	struct stat st;
 
-	if (!name || !*name) {
+	/* Whoever calls a program with more privileges chooses its directory. */
+	if (!name || !*name || (is_secure() && *name != '/')) {
 		errno = ENOENT;
 		return -1;
 	}
-	fd = open(name, O_RDONLY | O_CLOEXEC);
-	if (fd >= 0 && !has_text(fd, offset + v->code, trampfd_text + v->code, code_size(v))) {
+	/* It may be a FIFO by now, or a terminal. */
+	fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return -1;
+	errno = 0;
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode) ||
+	    !has_text(fd, offset + v->code, trampfd_text + v->code, code_size(v)))
+		error = ESTALE;
+	else if (!may_map(fd, &st, m))
+		error = errno == EMFILE || errno == ENFILE ? errno : EACCES;
+	if (error) {
 		close(fd);
-		errno = ESTALE;
+		errno = error;
 		return -1;
 	}
 	return fd;
@@ -227,20 +403,34 @@ static int open_origin(const char *name, off_t offset, const struct text_variant
  */
 static int find_file(const struct text_variant *v, off_t *offset)
 {
+	enum { LINKER, MAPS, KERNEL, NAMES };
 	struct origin origin = { NULL, 0 };
-	char line[PATH_MAX + 256];
-	int fd;
+	const char *names[NAMES] = {};
+	int i, fd, error = ENOENT;
+	struct mapped m;
 
 	dl_iterate_phdr(find_origin, &origin);
 	*offset = origin.offset;
-	if (!origin.name || !*origin.name)
-		origin.name = "/proc/self/exe";
-	fd = open_origin(origin.name, *offset, v);
-	if (fd < 0 && errno != EMFILE && errno != ENFILE)
-		fd = open_origin(name_in_maps(line, sizeof(line)), *offset, v);
-	if (fd < 0 && errno != EMFILE && errno != ENFILE)
-		fd = open_origin((const char *)getauxval(AT_EXECFN), *offset, v);
-	return fd;
+	names[LINKER] = origin.name;
+	if (!origin.name || !*origin.name) {
+		names[LINKER] = "/proc/self/exe";
+		/* As the caller said to execve(2) */
+		if (!is_secure())
+			names[KERNEL] = (const char *)getauxval(AT_EXECFN);
+	}
+	for (i = 0; i < NAMES; i++) {
+		if (i == MAPS && find_mapped(&m))
+			names[i] = m.name;
+		fd = open_origin(names[i], *offset, v, &m);
+		if (fd >= 0)
+			return fd;
+		if (errno != ENOENT)
+			error = errno;
+		if (error == EMFILE || error == ENFILE)
+			break;
+	}
+	errno = error;
+	return -1;
 }
 
 static int code_protection(void)

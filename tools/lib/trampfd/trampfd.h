@@ -134,8 +134,9 @@ struct trampfd_pool;
  *   these registers, and the kernel has no trampolines
  * - ENOMEM, EMFILE, ENFILE: memory, address space or descriptors are exhausted
  * - any other error of trampfd_create(2): the kernel's answer, where the library
- *   can not take its place; ENOENT, ESTALE or an error of open(2) or mmap(2) if
- *   the library was asked for: its file can not be found, or is another now
+ *   can not take its place; ENOENT, ESTALE, EACCES or an error of open(2) or
+ *   mmap(2) if the library was asked for: its file can not be found, is another
+ *   now, or may be written by others and can not be shown to be the library's
  */
 struct trampfd_pool *trampfd_pool_create(const struct trampfd_pool_attr *attr);
 

@@ -5,6 +5,9 @@
  * On a kernel without trampfd, the tests of the kernel's trampolines are
  * skipped.
  */
+#include <ftw.h>
+#include <limits.h>
+#include <link.h>
 #include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
@@ -13,9 +16,13 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 #include <sys/time.h>
+#include <sys/vfs.h>
 
 #include <linux/filter.h>
+#include <linux/magic.h>
 #include <linux/seccomp.h>
 
 #include "common.h"
@@ -1423,6 +1430,274 @@ TEST(file_that_is_another_now_is_not_mapped)
 	unlinkat(tmp, strrchr(directory, '/') + 1, AT_REMOVEDIR);
 }
 
+/* Allocate SOME: 0, the error, or 255 if anything else is wrong. */
+static int error_of_growth(void)
+{
+	unsigned long i;
+	void *t;
+
+	for (i = 0; i < SOME; i++) {
+		t = alloc(NULL, i);
+		if (!t)
+			return i < 256 ? 255 : errno;
+		if (run(t) != i)
+			return 255;
+	}
+	return 0;
+}
+
+static int find_library(struct dl_phdr_info *info, size_t size, void *name)
+{
+	if (!strstr(info->dlpi_name, "/libtrampfd.so"))
+		return 0;
+	*(const char **)name = info->dlpi_name;
+	return 1;
+}
+
+/* The file with the library's text, as the library knows it without /proc */
+static const char *library_name(void)
+{
+	const char *name = (const char *)getauxval(AT_EXECFN);
+
+	if (IS_SHARED)
+		dl_iterate_phdr(find_library, &name);
+	return name;
+}
+
+/* Copy what @from is open for to the file @name, with the directories that it needs. */
+static int copy_to(int from, const char *name, uid_t owner, gid_t group, mode_t mode)
+{
+	char path[PATH_MAX], buffer[65536];
+	off_t at = 0;
+	ssize_t n;
+	char *p;
+	int to;
+
+	snprintf(path, sizeof(path), "%s", name);
+	for (p = strchr(path + 1, '/'); p; p = strchr(p + 1, '/')) {
+		*p = '\0';
+		mkdir(path, 0755);
+		*p = '/';
+	}
+	to = open(path, O_WRONLY | O_CREAT | O_EXCL, 0700);
+	while ((n = pread(from, buffer, sizeof(buffer), at)) > 0 && write(to, buffer, n) == n)
+		at += n;
+	/* The mode last: the others take away its bits. */
+	if (n || fchown(to, owner, group) || fchmod(to, mode))
+		return -1;
+	return close(to);
+}
+
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	return remove(path);
+}
+
+#define USER	12345	/* an ordinary one, and his group */
+
+/*
+ * A process that entered another root directory, where there is no procfs, and
+ * may have become an ordinary user; a file with the library's text is there.
+ */
+FIXTURE(jail) {
+	char directory[32];
+	int from; /* what to copy */
+};
+
+FIXTURE_VARIANT(jail) {
+	const char *name;	/* of the file; NULL: where the library was loaded from */
+	uid_t owner;
+	mode_t mode;
+	bool false_maps;	/* a file /proc/self/maps that names it */
+	uid_t user;		/* of the process */
+	bool capable;		/* keeps its capabilities */
+	bool dumpable;
+	int error;		/* of growth; 0: it goes on */
+};
+
+FIXTURE_VARIANT_ADD(jail, file_of_root) { .mode = 0755 };
+
+FIXTURE_VARIANT_ADD(jail, file_of_a_user) { .owner = USER, .mode = 0755, .error = EACCES };
+
+FIXTURE_VARIANT_ADD(jail, file_written_by_a_group) { .mode = 0775, .error = EACCES };
+
+FIXTURE_VARIANT_ADD(jail, file_written_by_all) { .mode = 0757, .error = EACCES };
+
+FIXTURE_VARIANT_ADD(jail, false_proc_exe) {
+	.name = "/proc/self/exe", .owner = USER, .mode = 0755, .error = IS_SHARED ? ENOENT : EACCES
+};
+
+FIXTURE_VARIANT_ADD(jail, false_proc_maps) {
+	.name = "/other", .owner = USER, .mode = 0755, .false_maps = true, .error = ENOENT
+};
+
+FIXTURE_VARIANT_ADD(jail, user_and_own_file) {
+	.owner = USER, .mode = 0755, .user = USER, .dumpable = true
+};
+
+FIXTURE_VARIANT_ADD(jail, user_who_may_not_trace_and_own_file) {
+	.owner = USER, .mode = 0755, .user = USER, .error = EACCES
+};
+
+FIXTURE_VARIANT_ADD(jail, user_with_capabilities_and_own_file) {
+	.owner = USER, .mode = 0755, .user = USER, .capable = true, .dumpable = true,
+	.error = EACCES
+};
+
+FIXTURE_VARIANT_ADD(jail, user_and_file_of_another) {
+	.owner = USER + 1, .mode = 0755, .user = USER, .dumpable = true, .error = EACCES
+};
+
+FIXTURE_SETUP(jail)
+{
+	if (getuid())
+		SKIP(return, "needs root");
+	snprintf(self->directory, sizeof(self->directory), "/tmp/trampfd-XXXXXX");
+	ASSERT_NE(NULL, mkdtemp(self->directory));
+	ASSERT_EQ(0, chmod(self->directory, 0755));
+	self->from = open(IS_SHARED ? library_name() : "/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	ASSERT_LE(0, self->from);
+}
+
+FIXTURE_TEARDOWN(jail)
+{
+	nftw(self->directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
+/* At the library's text, where the first trampolines are */
+static int write_false_maps(const char *name)
+{
+	void *t = alloc(NULL, 1);
+	uintptr_t text = (uintptr_t)t;
+	struct stat st;
+	FILE *f;
+
+	trampfd_free(t);
+	if (stat(name, &st) || mkdir("/proc", 0755) || mkdir("/proc/self", 0755))
+		return -1;
+	f = fopen("/proc/self/maps", "w");
+	if (!f)
+		return -1;
+	fprintf(f, "%lx-%lx r-xp 00000000 %02x:%02x %llu %s\n", (unsigned long)(text - 0x100000),
+		(unsigned long)(text + 0x100000), major(st.st_dev), minor(st.st_dev),
+		(unsigned long long)st.st_ino, name);
+	return fclose(f);
+}
+
+struct jail_args {
+	const FIXTURE_DATA(jail) * self;
+	const FIXTURE_VARIANT(jail) * variant;
+};
+
+static int grow_in_jail(void *arg)
+{
+	const struct jail_args *a = arg;
+	const char *name = a->variant->name ?: library_name();
+	uid_t owner = a->variant->owner, user = a->variant->user;
+
+	if (trampfd_set_backend(TRAMPFD_BACKEND_LIBRARY) || chroot(a->self->directory) ||
+	    chdir("/") || copy_to(a->self->from, name, owner, owner, a->variant->mode) ||
+	    (a->variant->false_maps && write_false_maps(name)) ||
+	    prctl(PR_SET_KEEPCAPS, a->variant->capable) ||
+	    (user && (setgid(user) || setuid(user))) ||
+	    prctl(PR_SET_DUMPABLE, a->variant->dumpable))
+		return 254;
+	return error_of_growth();
+}
+
+TEST_F(jail, only_a_file_that_no_other_may_write_is_mapped)
+{
+	struct jail_args args = { self, variant };
+	struct statvfs fs;
+
+	ASSERT_EQ(0, statvfs(self->directory, &fs));
+	if (!variant->error && fs.f_flag & ST_NOSUID)
+		SKIP(return, "/tmp is mounted nosuid");
+	EXPECT_EQ(variant->error, in_child(grow_in_jail, &args));
+}
+
+/*
+ * A set-group-ID program whose file, once it runs, its caller replaces by one of
+ * his own.
+ */
+#define GROW_REPLACED	"--grow-replaced"
+
+static int grow_replaced(void)
+{
+	if (!getauxval(AT_SECURE))
+		return 253;
+	if (rename("/other", "/program") || trampfd_set_backend(TRAMPFD_BACKEND_LIBRARY))
+		return 254;
+	return error_of_growth();
+}
+
+static int run_and_replace(void *arg)
+{
+	const FIXTURE_DATA(jail) * self = arg;
+
+	if (chroot(self->directory) || chdir("/") || chown("/", USER, USER) ||
+	    copy_to(self->from, "/program", 0, USER + 1, 02755) ||
+	    copy_to(self->from, "/other", USER, USER, 0755) || setgid(USER) || setuid(USER))
+		return 254;
+	execl("/program", "/program", GROW_REPLACED, NULL);
+	return 252;
+}
+
+TEST(set_id_program_does_not_map_a_file_of_its_caller)
+{
+	FIXTURE_DATA(jail) jail = { "/tmp/trampfd-XXXXXX" };
+	int ret;
+
+	if (getuid() || IS_SHARED)
+		SKIP(return, "needs root and a static program");
+	ASSERT_NE(NULL, mkdtemp(jail.directory));
+	ASSERT_EQ(0, chmod(jail.directory, 0755));
+	jail.from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	ret = in_child(run_and_replace, &jail);
+	nftw(jail.directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+	if (ret == 253)
+		SKIP(return, "/tmp is mounted nosuid");
+	EXPECT_EQ(ENOENT, ret);
+}
+
+/* A program that makes trampolines of the library until it fails */
+#define GROW		"--grow"
+
+static int run_and_grow(void *directory)
+{
+	char program[64];
+
+	snprintf(program, sizeof(program), "%s/program", (char *)directory);
+	if (setenv("LD_LIBRARY_PATH", directory, 1) ||
+	    setenv("TRAMPFD_BACKEND", "library", 1))
+		return 254;
+	execl(program, program, GROW, NULL);
+	return 252;
+}
+
+/* Who may write to it has the process in his hands already. */
+TEST(own_file_is_mapped_whoever_may_write_it)
+{
+	char directory[] = "/tmp/trampfd-XXXXXX", name[64], exe[PATH_MAX] = "";
+	int program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+	int library = open(library_name(), O_RDONLY | O_CLOEXEC);
+	struct statfs fs;
+
+	ASSERT_LT(0, readlink("/proc/self/exe", exe, sizeof(exe) - 1));
+	if (!strncmp(strrchr(exe, '/'), "/ld", 3))
+		SKIP(return, "run by the dynamic linker");
+	ASSERT_NE(NULL, mkdtemp(directory));
+	snprintf(name, sizeof(name), "%s/libtrampfd.so.0", directory);
+	ASSERT_EQ(0, copy_to(library, name, getuid(), getgid(), 0777));
+	snprintf(name, sizeof(name), "%s/program", directory);
+	ASSERT_EQ(0, copy_to(program, name, getuid(), getgid(), 0777));
+	ASSERT_EQ(0, statfs(name, &fs));
+	/* Not of a library where /proc/self/maps has another device than stat(2) */
+	if (!IS_SHARED || (fs.f_type != BTRFS_SUPER_MAGIC && fs.f_type != OVERLAYFS_SUPER_MAGIC))
+		EXPECT_EQ(0, in_child(run_and_grow, directory));
+	nftw(directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
+}
+
 /* For who counts instructions: as many pairs of alloc and free in each thread */
 #define PAIRS		"--pairs"
 
@@ -1460,6 +1735,10 @@ int main(int argc, char *argv[])
 	}
 	if (argc == 4 && !strcmp(argv[1], PAIRS))
 		return pairs_in_threads(atol(argv[2]), atoi(argv[3]));
+	if (argc == 2 && !strcmp(argv[1], GROW))
+		return error_of_growth();
+	if (argc == 2 && !strcmp(argv[1], GROW_REPLACED))
+		return grow_replaced();
 	if (argc == 2 && !strcmp(argv[1], SAY_BACKEND)) {
 		struct trampfd_pool *pool;
 

@@ -17,7 +17,6 @@
  * The table is not in the file system: mapping its range makes private
  * anonymous memory, as with /dev/zero.
  */
-#include <linux/anon_inodes.h>
 #include <linux/bitops.h>
 #include <linux/build_bug.h>
 #include <linux/dcache.h>
@@ -32,7 +31,9 @@
 #include <linux/pagemap.h>
 #include <linux/pseudo_fs.h>
 #include <linux/sched.h>
+#include <linux/security.h>
 #include <linux/seq_file.h>
+#include <linux/stat.h>
 #include <linux/syscalls.h>
 #include <linux/trampfd.h>
 #include <linux/uaccess.h>
@@ -134,7 +135,7 @@ static struct inode *trampfd_get_code(const struct trampfd_create_args *geometry
 	struct inode *code = iget_locked(trampfd_mnt->mnt_sb,
 					 trampfd_ino(geometry));
 
-	if (code && (code->i_state & I_NEW)) {
+	if (code && (inode_state_read_once(code) & I_NEW)) {
 		code->i_flags |= S_PRIVATE;
 		code->i_mapping->a_ops = &trampfd_aops;
 		mapping_set_large_folios(code->i_mapping);
@@ -149,52 +150,52 @@ static struct inode *trampfd_get_code(const struct trampfd_create_args *geometry
  * which writes to private mappings that could become writable.  It is guarded
  * where the architecture can do that.
  *
- * A shared mapping of what nobody can write is a private one.  Saying so
- * (VM_MAYSHARE) keeps mmap() from merging a new shared mapping into this one,
- * which it would do without asking trampfd_mmap() whether the range is code.
+ * Clear VM_MAYSHARE: otherwise mremap() with an old size of 0 gives a second
+ * view of a shared mapping.
  */
-static int trampfd_mmap_code(struct file *file, struct vm_area_struct *vma,
+static int trampfd_mmap_code(struct vm_area_desc *desc,
 			     const struct trampfd_abi_desc *abi)
 {
-	if (vma->vm_flags & VM_WRITE)
+	if (vma_desc_test(desc, VMA_WRITE_BIT))
 		return -EACCES;
-	vm_flags_clear(vma, VM_MAYWRITE | VM_MAYSHARE);
-	if (abi->code_vm_flags)
-		vm_flags_set(vma, abi->code_vm_flags());
-	return generic_file_mmap(file, vma);
+	vma_desc_clear_flags(desc, VMA_MAYWRITE_BIT, VMA_MAYSHARE_BIT);
+	if (abi->code_vma_flags)
+		vma_desc_set_flags_mask(desc, abi->code_vma_flags());
+	return generic_file_mmap_prepare(desc);
 }
 
 /*
  * The table is never executable.  READ_IMPLIES_EXEC asks for PROT_EXEC in the
  * name of programs that did not: not an error, but not granted.
  */
-static int trampfd_mmap_table(struct vm_area_struct *vma)
+static int trampfd_mmap_table(struct vm_area_desc *desc)
 {
-	if (vma->vm_flags & VM_MAYSHARE)
+	if (vma_desc_test(desc, VMA_MAYSHARE_BIT))
 		return -EINVAL;
-	if ((vma->vm_flags & VM_EXEC) &&
+	if (vma_desc_test(desc, VMA_EXEC_BIT) &&
 	    !(current->personality & READ_IMPLIES_EXEC))
 		return -EACCES;
-	vm_flags_clear(vma, VM_EXEC | VM_MAYEXEC);
-	vma_set_anonymous(vma);
+	vma_desc_clear_flags(desc, VMA_EXEC_BIT, VMA_MAYEXEC_BIT);
+	vma_desc_set_anonymous(desc);
 	return 0;
 }
 
 /*
- * No mapping of code and none of the table ever merge, as they differ in what
- * they may become: VM_MAYEXEC is the code's, VM_MAYWRITE the table's.
+ * A mapping of code and one of the table never merge, although they have the
+ * file and its offsets in common: VM_MAYEXEC is the code's, VM_MAYWRITE the
+ * table's.
  */
-static int trampfd_mmap(struct file *file, struct vm_area_struct *vma)
+static int trampfd_mmap_prepare(struct vm_area_desc *desc)
 {
-	struct trampfd_create_args geometry = trampfd_geometry(file->f_mapping);
-	u64 start = (u64)vma->vm_pgoff << PAGE_SHIFT;
-	u64 end = start + (vma->vm_end - vma->vm_start);
+	struct trampfd_create_args geometry = trampfd_geometry(desc->file->f_mapping);
+	u64 start = (u64)desc->pgoff << PAGE_SHIFT;
+	u64 end = start + vma_desc_size(desc);
 
 	if (end > geometry.table_offset + geometry.table_size)
 		return -EINVAL;
 	if (start >= geometry.table_offset)
-		return trampfd_mmap_table(vma);
-	return trampfd_mmap_code(file, vma, arch_trampfd_abi(geometry.abi));
+		return trampfd_mmap_table(desc);
+	return trampfd_mmap_code(desc, arch_trampfd_abi(geometry.abi));
 }
 
 static void trampfd_show_fdinfo(struct seq_file *m, struct file *file)
@@ -224,19 +225,58 @@ static int trampfd_release(struct inode *inode, struct file *file)
 static const struct file_operations trampfd_fops = {
 	.llseek		= generic_file_llseek,
 	.read_iter	= generic_file_read_iter,
-	.mmap		= trampfd_mmap,
+	.mmap_prepare	= trampfd_mmap_prepare,
 	.release	= trampfd_release,
 	.show_fdinfo	= trampfd_show_fdinfo,
 };
 
+/* An instance cannot be changed: not its mode, and not its size by truncate(). */
+static int trampfd_setattr(struct mnt_idmap *idmap, struct dentry *dentry,
+			   struct iattr *attr)
+{
+	return -EOPNOTSUPP;
+}
+
+static const struct inode_operations trampfd_iops = {
+	.setattr	= trampfd_setattr,
+};
+
 /*
- * Make an instance.
+ * Make the inode of an instance, a regular file as that of memfd_create() is.
  *
- * It can not be opened again through /proc/PID/fd, as its inode has no i_fop,
- * and it is no regular file, which IMA would want to hash.  Its size is that of
- * what can be mapped; userfaultfd looks at it when it fills a table.  Code is
- * read ahead as that of a file on a disk is, which a file system without a
- * device has to ask for.
+ * An anonymous inode (alloc_anon_inode()) is not to be executed: the VFS holds
+ * S_ANON_INODE against a mount without SB_I_NOEXEC.  The label is the one that
+ * an anonymous inode gets.
+ *
+ * It can not be opened again through /proc/PID/fd, as it has no i_fop.  Its size
+ * is that of what can be mapped; userfaultfd looks at it when it fills a table.
+ */
+static struct inode *trampfd_make_inode(const struct trampfd_create_args *geometry)
+{
+	struct inode *inode = new_inode_pseudo(trampfd_mnt->mnt_sb);
+	int err;
+
+	if (!inode)
+		return ERR_PTR(-ENOMEM);
+	inode->i_ino = get_next_ino();
+	inode->i_mode = S_IFREG | 0400;
+	inode->i_uid = current_fsuid();
+	inode->i_gid = current_fsgid();
+	inode->i_op = &trampfd_iops;
+	simple_inode_init_ts(inode);
+	i_size_write(inode, geometry->table_offset + geometry->table_size);
+
+	err = security_inode_init_security_anon(inode, &QSTR("[trampfd]"), NULL);
+	if (err) {
+		iput(inode);
+		return ERR_PTR(err);
+	}
+	return inode;
+}
+
+/*
+ * Make an instance.  Code is read ahead as that of a file on a disk is, which a
+ * file system without a device has to ask for.
  */
 static struct file *trampfd_create_file(const struct trampfd_create_args *geometry)
 {
@@ -247,14 +287,11 @@ static struct file *trampfd_create_file(const struct trampfd_create_args *geomet
 	if (!code)
 		return ERR_PTR(-ENOMEM);
 
-	inode = anon_inode_make_secure_inode(trampfd_mnt->mnt_sb, "[trampfd]",
-					     NULL);
+	inode = trampfd_make_inode(geometry);
 	if (IS_ERR(inode)) {
 		file = ERR_CAST(inode);
 		goto err_put_code;
 	}
-	inode->i_mode = 0400;
-	i_size_write(inode, geometry->table_offset + geometry->table_size);
 
 	file = alloc_file_pseudo(inode, trampfd_mnt, "[trampfd]", O_RDONLY,
 				 &trampfd_fops);
@@ -288,7 +325,6 @@ SYSCALL_DEFINE2(trampfd_create, struct trampfd_create_args __user *, uargs,
 		size_t, size)
 {
 	struct trampfd_create_args args;
-	struct file *file;
 	int err;
 
 	if (size < TRAMPFD_CREATE_ARGS_SIZE_VER0)
@@ -302,18 +338,13 @@ SYSCALL_DEFINE2(trampfd_create, struct trampfd_create_args __user *, uargs,
 	if (err)
 		return err;
 
-	CLASS(get_unused_fd, fd)(O_CLOEXEC);
-	if (fd < 0)
-		return fd;
-	file = trampfd_create_file(&args);
-	if (IS_ERR(file))
-		return PTR_ERR(file);
-	if (copy_to_user(uargs, &args, min(size, sizeof(args)))) {
-		fput(file);
-		return -EFAULT;
-	}
-	fd_install(fd, file);
-	return take_fd(fd);
+	FD_PREPARE(fdf, O_CLOEXEC, trampfd_create_file(&args));
+	if (fdf.err)
+		return fdf.err;
+	err = copy_struct_to_user(uargs, size, &args, sizeof(args), NULL);
+	if (err)
+		return err;
+	return fd_publish(fdf);
 }
 
 static char *trampfd_dname(struct dentry *dentry, char *buffer, int buflen)
@@ -328,7 +359,7 @@ static const struct dentry_operations trampfd_dentry_operations = {
 
 static const struct super_operations trampfd_super_operations = {
 	.statfs		= simple_statfs,
-	.drop_inode	= generic_delete_inode,
+	.drop_inode	= inode_just_drop,
 };
 
 static int trampfd_init_fs_context(struct fs_context *fc)
@@ -337,6 +368,9 @@ static int trampfd_init_fs_context(struct fs_context *fc)
 
 	if (!ctx)
 		return -ENOMEM;
+	/* What it holds is there to be executed, and has no time of access. */
+	fc->s_iflags &= ~SB_I_NOEXEC;
+	fc->sb_flags |= SB_NOATIME;
 	ctx->ops = &trampfd_super_operations;
 	ctx->dops = &trampfd_dentry_operations;
 	return 0;

@@ -96,7 +96,8 @@ static const struct trampfd_param params[] = {
 static const char * const mode_names[] = { "DATA", "SLOT", "PUSH" };
 
 /* Those that this kernel has */
-static const void *next_param(const void *prev, char *desc)
+static const void *next_param(struct kunit *test, const void *prev,
+			      char *desc)
 {
 	const struct trampfd_param *p = prev ? prev + sizeof(*p) : params;
 

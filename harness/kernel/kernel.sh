@@ -29,16 +29,15 @@ elif [ "$variant" = kcov ]; then
 		readahead read_write splice; do profiled+=("KCOV_INSTRUMENT_$object.o=y"); done
 fi
 
-# What we ask for, the last word last.
+# What we ask for, the last word last. Options that one base alone has stand in
+# config/<base>/.
 fragments() {
 	local file part
-	for file in "$ROOT/harness/kernel/config/common.config" "$ROOT/harness/kernel/config/$base.config" \
-		"$TREE/tools/testing/selftests/trampfd/config"; do
-		[ ! -f "$file" ] || echo "$file"
-	done
-	for part in ${variant//+/ }; do
-		file=$ROOT/harness/kernel/config/$part.config
-		[ ! -f "$file" ] || echo "$file"
+	for part in common "$base" selftests ${variant//+/ }; do
+		for file in "$ROOT/harness/kernel/config/$part.config" "$ROOT/harness/kernel/config/$BASE/$part.config"; do
+			[ ! -f "$file" ] || echo "$file"
+		done
+		[ "$part" != selftests ] || echo "$TREE/tools/testing/selftests/trampfd/config"
 	done
 }
 

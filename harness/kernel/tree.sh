@@ -54,15 +54,25 @@ stage_original() { # FILE
 }
 
 stage_hunks() {
-	local patch file log=$LOG/hunks.log
+	local name patch=$WORK/hunk.patch file log=$LOG/hunks.log
 	: >"$log"
-	for patch in "$ROOT"/series/hunks/*.patch; do
-		[ -e "$patch" ] || continue
+	fit_base "$stage" >>"$log" 2>&1 || die "series/backport-$BASE/files.patch does not apply to our files (log: $log)"
+	for name in $(hunks); do
+		echo "== $name" >>"$log"
+		hunk "$name" >"$patch" 2>>"$log" || does_not_apply "$name" "$log"
 		while read -r file; do stage_original "$file"; done < <(sed -n 's|^+++ b/\([^[:space:]]*\).*|\1|p' "$patch")
-		echo "== ${patch#"$ROOT"/}" >>"$log"
-		hunk "$patch" | patch -d "$stage" -p1 -F0 --no-backup-if-mismatch >>"$log" 2>&1 ||
-			die "${patch#"$ROOT"/} does not apply to $package $(cat "$TREE/.trampfd-base") (log: $log)"
+		patch -d "$stage" -p1 -F0 --no-backup-if-mismatch <"$patch" >>"$log" 2>&1 || does_not_apply "$name" "$log"
 	done
+	rm -f "$patch"
+}
+
+does_not_apply() { # HUNK LOG
+	local tested name
+	name=$(of_base "$1") name=${name#"$ROOT/"}
+	tested=$(sed -n "s/^$package  *//p" "$ROOT/series/bases")
+	[ "$tested" != "$version" ] || die "$name does not apply to $package $version (log: $2)"
+	die "$name does not apply to $package $version; the version that series/bases records as tested is $tested.
+Install that one (apt-get install $package=$tested), or make the hunk fit $version and record it (log: $2)"
 }
 
 stage_maintainers() {

@@ -649,15 +649,14 @@ TEST_F(ima, classic_techniques_that_need_no_file_work)
 	expect_answers(_metadata, &a);
 }
 
-TEST_F(ima, trampolines_work)
+/* A policy that appraises every executable mapping has to leave trampfd out. */
+TEST_F(ima, trampolines_are_refused_and_audited)
 {
-	EXPECT_EQ(0, trampolines());
+	EXPECT_EQ(EACCES, trampolines());
+	EXPECT_TRUE(logged(self->log, "type=1800", "op=appraise_data",
+			   "name=\"[trampfd]\" dev=\"trampfd\"", NULL));
 }
 
-/*
- * mmap() appraises regular files alone, mprotect() refuses whatever the policy
- * names: so does it with every file of the kernel that is no regular one.
- */
 TEST_F(ima, code_made_executable_later_is_refused_and_audited)
 {
 	EXPECT_EQ(EPERM, trampolines_r_then_x());
@@ -666,9 +665,10 @@ TEST_F(ima, code_made_executable_later_is_refused_and_audited)
 }
 
 /* The policy has such a rule for user 1. */
-TEST_F(ima, code_made_executable_later_works_where_the_policy_leaves_it_out)
+TEST_F(ima, trampolines_work_where_the_policy_leaves_them_out)
 {
 	ASSERT_EQ(0, setuid(1));
+	EXPECT_EQ(0, trampolines());
 	EXPECT_EQ(0, trampolines_r_then_x());
 	EXPECT_EQ(EACCES, memfd_twice());
 }

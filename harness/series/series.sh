@@ -4,6 +4,7 @@
 # "---", and what belongs to it, a line each:
 #   - files, or directories/, of the checkout that are new to the kernel tree
 #   - hunks of series/hunks
+# Those of series/backport-<base> take the place of their namesakes.
 # Each file and each hunk belongs to one patch. Of our entry in MAINTAINERS a
 # patch adds the lines F: that no earlier one has files for.
 #   series.sh [DIRECTORY]   where to, default build/series
@@ -12,8 +13,9 @@
 # shellcheck source=harness/kernel/overlay.sh
 . "$ROOT/harness/kernel/overlay.sh"
 
-texts=("$ROOT"/series/patches/*.txt)
+mapfile -t texts < <(names_of_base series/patches | while read -r text; do of_base "$text"; done)
 repository=$WORK/series/linux
+fitted=$WORK/series/ours
 dest=${1:-$WORK/series}
 # of the signs that git takes in names; not shown to anyone but git
 base=base-$(dpkg-query -W -f '${Version}' "$package" | tr -c 'A-Za-z0-9.\n-' _)
@@ -22,7 +24,7 @@ message() { sed '/^---$/,$d' "$1"; } # PATCH
 content() { sed '1,/^---$/d' "$1"; }
 
 things() {
-	(cd "$ROOT" && printf '%s\n' series/hunks/*.patch)
+	hunks
 	ours .
 }
 
@@ -94,6 +96,14 @@ entry_for() { # FILE...
 	done <"$ROOT/MAINTAINERS"
 }
 
+# Our files as they are for this base
+fit_files() {
+	rm -rf "$fitted" && mkdir "$fitted"
+	(cd "$ROOT" && ours . | xargs cp --parents -t "$fitted")
+	fit_base "$fitted" >"$LOG/series-files.log" 2>&1 ||
+		die "series/backport-$BASE/files.patch does not apply to our files (log: $LOG/series-files.log)"
+}
+
 put() { # FILE PATH
 	git update-index --add --cacheinfo "100$([ -x "$1" ] && echo 755 || echo 644),$(git hash-object -w --no-filters "$1"),$2"
 }
@@ -107,8 +117,8 @@ commit_patches() {
 	for patch in "${texts[@]}"; do
 		while read -r thing; do
 			case $thing in
-			series/hunks/*) hunk "$ROOT/$thing" | git apply --cached || die "$thing does not apply at ${patch#"$ROOT/"}" ;;
-			*) put "$ROOT/$thing" "$thing" && files+=("$thing") ;;
+			series/hunks/*) hunk "$thing" | git apply --cached || die "$thing does not apply at ${patch#"$ROOT/"}" ;;
+			*) put "$fitted/$thing" "$thing" && files+=("$thing") ;;
 			esac
 		done < <(sed -n "s|^${patch##*/} ||p" "$assignment")
 		if [ ${#files[@]} != 0 ]; then
@@ -134,9 +144,10 @@ assign >"$assignment"
 check_assignment
 import
 identify
+fit_files
 commit_patches
 rm -f "$dest"/*.patch
-git -c branch.trampfd.description="$(cat "$ROOT/series/cover-letter.txt")" format-patch -q -o "$dest" \
+git -c branch.trampfd.description="$(cat "$(of_base series/cover-letter.txt)")" format-patch -q -o "$dest" \
 	--cover-letter --cover-from-description=subject --base="$base" --signoff --no-signature "$base..trampfd"
 # shellcheck disable=SC2016 # the $ are awk's
 git log --reverse --numstat --format='= %s' "$base..trampfd" | awk '

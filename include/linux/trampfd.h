@@ -9,6 +9,7 @@
 #ifndef _LINUX_TRAMPFD_H
 #define _LINUX_TRAMPFD_H
 
+#include <linux/mm_types.h>
 #include <linux/types.h>
 #include <uapi/linux/trampfd.h>
 
@@ -48,8 +49,8 @@ struct trampfd_mode_desc {
  *	are DWARF numbers (@scratch is undefined where the mode uses none),
  *	@disp is the distance in bytes from the trampoline to its slot.  Pure:
  *	the bytes follow from the arguments alone.
- * @code_vm_flags: Optional; what a mapping of the code gets in its vm_flags on
- *	this machine without being asked for, such as a guard against jumps to
+ * @code_vma_flags: Optional; the VMA flags that a mapping of the code gets on this
+ *	machine without being asked for, such as a guard against jumps to
  *	what is no landing pad.
  */
 struct trampfd_abi_desc {
@@ -58,7 +59,7 @@ struct trampfd_abi_desc {
 	u32 (*table_offset)(u32 code_size, u32 table_size);
 	void (*emit)(void *code, enum trampfd_mode mode, unsigned int data,
 		     unsigned int scratch, u32 disp);
-	unsigned long (*code_vm_flags)(void);
+	vma_flags_t (*code_vma_flags)(void);
 };
 
 /* AArch32, which arm and arm64 have in common */

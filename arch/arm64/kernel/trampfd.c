@@ -53,9 +53,10 @@ static void trampfd_arm64_emit(void *code, enum trampfd_mode mode,
 }
 
 /* What PROT_BTI asks for: the guard of pages in which BTI C counts */
-static unsigned long trampfd_arm64_code_vm_flags(void)
+static vma_flags_t trampfd_arm64_code_vma_flags(void)
 {
-	return system_supports_bti() ? VM_ARM64_BTI : 0;
+	return system_supports_bti() ? mk_vma_flags(VMA_ARM64_BTI_BIT) :
+				       EMPTY_VMA_FLAGS;
 }
 
 /* By DWARF number, which is the register's (AADWARF64): all but x30 and sp. */
@@ -76,7 +77,7 @@ static const struct trampfd_abi_desc trampfd_arm64 = {
 		[TRAMPFD_MODE_SLOT] = ARM64_MODE,
 	},
 	.emit = trampfd_arm64_emit,
-	.code_vm_flags = trampfd_arm64_code_vm_flags,
+	.code_vma_flags = trampfd_arm64_code_vma_flags,
 };
 
 const struct trampfd_abi_desc *arch_trampfd_abi(enum trampfd_abi abi)

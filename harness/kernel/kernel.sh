@@ -92,12 +92,13 @@ build() {
 # Another directory than the kernel's, which would else be compiled again with
 # the other flags, and yet again with its own.
 warnings() {
-	local ours start=$SECONDS check=sparse
+	local ours start=$SECONDS check=sparse others='tools|samples|Documentation'
+	[ "$variant" = lsm ] || others+='|security' # of modules that only x86_64-lsm has
 	# Debian's sparse does not know all that gcc has for riscv.
 	# shellcheck disable=SC2016 # the $ are make's and bash's
 	[ "$srcarch" != riscv ] || check='bash -c '\''exec sparse "$${@/#-march=*/-march=rv64imac}"'\'' sparse'
 	cd "$TREE"
-	mapfile -t ours < <(grep -E "^(arch/$srcarch/${borrowed:+|$borrowed}|[^a]).*\.[ch]$" "$WORK/overlaid" | grep -vE '^(tools|samples|Documentation)/')
+	mapfile -t ours < <(grep -E "^(arch/$srcarch/${borrowed:+|$borrowed}|[^a]).*\.[ch]$" "$WORK/overlaid" | grep -vE "^($others)/")
 	# Kbuild knows what is another architecture's by the way that leads there.
 	mapfile -t objects < <(printf '%s\n' "${ours[@]}" | sed -n "\\#^arch/$srcarch/#!s#^arch/#arch/$srcarch/kernel/../../#; s/c\$/o/p")
 	(cd "$out" && rm -f "${objects[@]}")

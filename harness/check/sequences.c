@@ -40,7 +40,7 @@ static void print_geometry(unsigned int mode, unsigned int data,
 	unsigned int i;
 	int fd;
 
-	fd = my_syscall2(__NR_trampfd_create, &a, sizeof(a));
+	fd = syscall(__NR_trampfd_create, &a, sizeof(a));
 	if (fd < 0)
 		return;
 	code = mmap(NULL, a.code_size, PROT_READ, MAP_PRIVATE, fd, 0);

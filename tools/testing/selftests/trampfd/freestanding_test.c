@@ -19,9 +19,9 @@ struct instance {
 /* 0, or the errno */
 static int instance_open(struct instance *in)
 {
-	in->fd = my_syscall2(__NR_trampfd_create, &in->args, sizeof(in->args));
+	in->fd = syscall(__NR_trampfd_create, &in->args, sizeof(in->args));
 	if (in->fd < 0)
-		return -in->fd;
+		return errno;
 	in->code = mmap(NULL, in->args.table_offset + in->args.table_size,
 			PROT_READ | PROT_EXEC, MAP_PRIVATE, in->fd, 0);
 	if (in->code == MAP_FAILED)

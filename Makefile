@@ -9,7 +9,7 @@ SHELL := /bin/bash
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
 	@echo "ARCH=x86_64, i386, arm64, arm or riscv64, or for run, vm, kernel, test, stress and check one of the"
-	@echo "variants that harness/kernel/arch.sh has, such as arm64-64k. BASE=6.12: over that kernel, not the"
+	@echo "variants that harness/kernel/arches.toml has, such as arm64-64k. BASE=6.12: over that kernel, not the"
 	@echo "newest of series/bases. Everything made lies in build/; the tools, in a root of their own."
 
 run: kernel ## build everything and show it at work

@@ -22,7 +22,7 @@ compile() { # PROGRAM FLAVOUR NAME [FLAG...]
 	shift 3
 	libffi=$("$ROOT/harness/libffi/build.sh" "$abi" "$flavour")
 	# shellcheck disable=SC2086 # words
-	$abi_cc $link -O2 -ftls-model=local-exec -Wall -Wextra $wrap -D_GNU_SOURCE -D"ABI_$abi" -DFFI_NAME="\"$name\"" -isystem "$include" \
+	$cc $link -O2 -ftls-model=local-exec -Wall -Wextra $wrap -D_GNU_SOURCE -D"ABI_$abi" -DFFI_NAME="\"$name\"" -isystem "$include" \
 		-I "$TREE/tools/lib/trampfd" -I "$libffi/build/include" -o "$out/$program-$flavour" \
 		"$here"/{"$program",table,peers,libraries}.c "$here/targets.S" "$libffi/build/.libs/libffi.a" "$out/libtrampfd.a" "$@"
 }
@@ -54,8 +54,9 @@ libffcall() {
 weak_references() { "${cross}nm" --quiet "$@" | awk '$1 == "w" { print "-Wl,-u," $2 }' | sort -u; }
 
 open_work
-abi_facts "$abi"
-arch_facts "$abi" # the kernel of the same name, which has its Debian architecture
+cc=$(fact cc "$abi")
+cross=$(fact cross "$abi")
+debarch=$(fact debarch "$abi")
 mkdir -p "$CACHE/libffcall"
 ffcall=$CACHE/libffcall/$debarch
 libffcall
@@ -64,7 +65,7 @@ mapfile -t locks < <(weak_references "$ffcall"/usr/lib/*/libcallback.a)
 include=$("$ROOT/harness/kernel/headers.sh" "$abi")
 mkdir -p "$out"
 link="-static -no-pie"
-make -C "$TREE/tools/lib/trampfd" OUTPUT="$out" CC="ccache $abi_cc" KHDR_INCLUDES="-isystem $include" \
+make -C "$TREE/tools/lib/trampfd" OUTPUT="$out" CC="ccache $cc" KHDR_INCLUDES="-isystem $include" \
 	"$out/libtrampfd.a" >"$LOG/bench-$abi.log" 2>&1 || die "libtrampfd does not compile (log: $LOG/bench-$abi.log)"
 compile_all bench
 # Trampolines as near to their targets as in a program that uses shared libraries
@@ -73,6 +74,6 @@ x86_64) link="-static-pie -fPIE" compile_all native -DNATIVE ;;
 i386) compile_all native -DNATIVE ;;
 esac
 for program in "$here/export.c" "$ROOT/harness/guest/sandbox.c"; do
-	$abi_cc -static -O2 -Wall -Wextra -isystem "$include" -o "$out/$(basename "$program" .c)" "$program"
+	$cc -static -O2 -Wall -Wextra -isystem "$include" -o "$out/$(basename "$program" .c)" "$program"
 done
 echo "$out"

@@ -2,7 +2,7 @@
 # Compares what a trampoline of an ABI costs with what it is known to cost: exact.c
 # says how the lines are to be read. A number that changed, for better or worse, is
 # to be understood, and then to be changed here.
-#   exact.sh ABI    KERNEL says on which, default harness/kernel/arch.sh's kernel_of
+#   exact.sh ABI    KERNEL says on which, default the one that most of its programs run on
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/arch.sh
@@ -35,14 +35,14 @@ known() { # ABI
 }
 
 abi=$1
-abi_facts "$abi"
+cc=$(fact cc "$abi")
 open_work
 out=$WORK/bench/$abi
 mkdir -p "$out"
 include=$("$ROOT/harness/kernel/headers.sh" "$abi")
 here=$ROOT/harness/bench
-$abi_cc -static -no-pie -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -D"ABI_$abi" -isystem "$include" -o "$out/exact" \
+$cc -static -no-pie -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -D"ABI_$abi" -isystem "$include" -o "$out/exact" \
 	"$here/exact.c" "$here/targets.S"
-ICOUNT=yes "$ROOT/harness/guest/vm.sh" "${KERNEL:-$(kernel_of "$abi")}" "$out/exact" >"$out/exact.now" </dev/null
+ICOUNT=yes "$ROOT/harness/guest/vm.sh" "${KERNEL:-$(fact kernel "$abi")}" "$out/exact" >"$out/exact.now" </dev/null
 cat "$out/exact.now"
 diff <(known "$abi") "$out/exact.now"

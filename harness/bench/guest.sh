@@ -11,9 +11,8 @@
 
 abi=$1
 shift
-kernel=$(kernel_of "$abi")
-arch_facts "$kernel"
-[ "$srcarch" != x86 ] || export CPU=max,-erms
+kernel=$(fact kernel "$abi")
+[ "$(fact srcarch "$kernel")" != x86 ] || export CPU=max,-erms
 out=$("$ROOT/harness/bench/build.sh" "$abi")
 results=()
 "$ROOT/harness/kernel/kernel.sh" "$kernel"

@@ -9,7 +9,7 @@
 . "$ROOT/harness/kernel/arch.sh"
 
 abi=$1 rounds=${2:-21}
-kernel=$(kernel_of "$abi")
+kernel=$(fact kernel "$abi")
 out=$("$ROOT/harness/bench/build.sh" "$abi")
 "$ROOT/harness/kernel/kernel.sh" "$kernel"
 files=()

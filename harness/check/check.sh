@@ -16,8 +16,8 @@
 . "$ROOT/harness/check/steps.sh"
 
 guest_kunit() { # KERNEL
-	local cat=$WORK/$1/cat
-	arch_facts "$1"
+	local abis cat=$WORK/$1/cat
+	abis=$(fact abis "$1")
 	step "programs for $1" nolibc_cc "${abis%% *}" "$cat" "$ROOT/harness/guest/cat.c"
 	APPEND=kunit.enable=1 guest_tap "KUnit on $1" '    ' "$1" "$cat" /sys/kernel/debug/kunit/trampfd/results
 }
@@ -87,12 +87,13 @@ lint_errors() {
 
 # Twice, for the include guard, and with nothing but the kernel's headers.
 header_stands_alone() { # ABI
-	local include
-	abi_facts "$1"
+	local include cc cxx
+	cc=$(fact cc "$1")
+	cxx=$(fact cxx "$1")
 	include=$("$ROOT/harness/kernel/headers.sh" "$1")
 	set -- -Wall -Wextra -Werror -fsyntax-only -nostdinc -isystem "$include" -include linux/trampfd.h -include linux/trampfd.h
-	$abi_cc -std=c90 "$@" -x c /dev/null
-	$abi_cxx -std=c++98 "$@" -x c++ /dev/null
+	$cc -std=c90 "$@" -x c /dev/null
+	$cxx -std=c++98 "$@" -x c++ /dev/null
 }
 
 run_selftests() { # KERNEL ABI
@@ -108,15 +109,15 @@ is_library_tested() { # ABI
 
 # On the kernel that most programs of it run on
 is_cost_known() { # KERNEL ABI
-	[ "$(kernel_of "$2")" = "$1" ]
+	[ "$(fact kernel "$2")" = "$1" ]
 }
 
 # Both backends where the kernel has trampolines, else what is chosen by itself;
 # a tenth of a million trampolines unless it is for check-all
 library_tests() { # KERNEL
-	local abi dir TIMEOUT=900
+	local abi abis dir TIMEOUT=900
 	export TIMEOUT
-	arch_facts "$1"
+	abis=$(fact abis "$1")
 	for abi in $abis; do
 		is_library_tested "$abi" || continue
 		dir=$WORK/library/$abi
@@ -131,9 +132,9 @@ library_tests() { # KERNEL
 
 # Everything that is run in a kernel, but what is about the harness
 test_kernel() { # KERNEL
-	local abi
+	local abi abis
 	guest_kunit "$1"
-	arch_facts "$1"
+	abis=$(fact abis "$1")
 	for abi in $abis; do
 		step "trampolines as the assembler makes them, $abi on $1" "$ROOT/harness/check/sequences.sh" "$1" "$abi"
 		run_selftests "$1" "$abi"
@@ -166,10 +167,10 @@ suite_script() { # ABI
 # The whole suite at once in a kernel with the kernel's own checkers, of which
 # each complaint counts (harness/guest/vm.sh), and the library's tests, of few trampolines
 test_checkers() { # KERNEL
-	local abi test script files TIMEOUT=3600 quick=--quick
+	local abi abis test script files TIMEOUT=3600 quick=--quick
 	export TIMEOUT
 	guest_kunit "$1"
-	arch_facts "$1"
+	abis=$(fact abis "$1")
 	for abi in $abis; do
 		script=$WORK/selftests/$abi/suite files=
 		suite_script "$abi" >"$script"
@@ -180,10 +181,10 @@ test_checkers() { # KERNEL
 }
 
 answers_enosys() { # ARCH ABI
-	local include program=$WORK/selftests/enosys-$2
-	abi_facts "$2"
+	local include cc program=$WORK/selftests/enosys-$2
+	cc=$(fact cc "$2")
 	include=$("$ROOT/harness/kernel/headers.sh" "$2")
-	$abi_cc -static -O2 -isystem "$include" -o "$program" "$ROOT/harness/check/enosys.c"
+	$cc -static -O2 -isystem "$include" -o "$program" "$ROOT/harness/check/enosys.c"
 	"$ROOT/harness/guest/vm.sh" "$1-without-trampfd" "$program"
 }
 
@@ -194,12 +195,12 @@ programs_for() { # ABI
 
 # What is run in a kernel that is not the first of its architecture
 check_variant() { # KERNEL
-	local abi
+	local abi abis base=${1%%-*}
 	step "kernel $1" "$ROOT/harness/kernel/kernel.sh" "$1"
 	case $1 in
 	*-debug | *-kcsan) test_checkers "$1" ;;
 	*-without-trampfd)
-		arch_facts "$1"
+		abis=$(fact abis "$1")
 		for abi in $abis; do
 			step "kernel without trampfd answers ENOSYS, $abi on $base" answers_enosys "$base" "$abi"
 		done
@@ -228,12 +229,12 @@ output_in() { # FILE
 }
 
 documented_program_runs() { # FILE KERNEL ABI
-	local document=$ROOT/$1 program include output
+	local document=$ROOT/$1 program include cc output
 	program=$WORK/samples/$(basename "$1")-$3
 	mkdir -p "$WORK/samples"
 	include=$("$ROOT/harness/kernel/headers.sh" "$3")
-	abi_facts "$3"
-	program_in "$document" | $abi_cc -static -O2 -Wall -Wextra -Werror -isystem "$include" -x c -o "$program" -
+	cc=$(fact cc "$3")
+	program_in "$document" | $cc -static -O2 -Wall -Wextra -Werror -isystem "$include" -x c -o "$program" -
 	output=$(output_in "$document")
 	[ -n "$output" ]
 	diff <(echo "$output") <("$ROOT/harness/guest/vm.sh" "$2" "$program")
@@ -251,9 +252,14 @@ check_other_base() { # BASE ARCH...
 	[ -n "$kernels" ] || return 0
 	log=$LOG/check-$base.log
 	# shellcheck disable=SC2086 # words
-	BASE=$base "$ROOT/harness/check/check.sh" ${all:+--all} --kernels $kernels 2>&1 | tee "$log" | sed -u "/ passed, .* skipped\$/d; s/^\(ok\|FAILED\) /&$base: /" || :
+	BASE=$base "$ROOT/harness/check/check.sh" ${all:+--all} --kernels $kernels 2>&1 | tee "$log" |
+		sed -u "/^[0-9]* passed, .* skipped\$/d; s/^\(ok\|FAILED\) /&$base: /" || :
 	said=$(tail -n 1 "$log")
-	[[ $said =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]] || { failed=$((failed + 1)) && say "FAILED  $base: $said" && return; }
+	if ! [[ $said =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
+		failed=$((failed + 1))
+		echo "FAILED  $base: no tally at its end  (log: $log)"
+		return
+	fi
 	passed=$((passed + BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[2])) skipped=$((skipped + BASH_REMATCH[3]))
 }
 
@@ -267,12 +273,17 @@ while :; do
 	shift
 done
 case "$*" in *-*) kernels=yes ;; esac
-# shellcheck disable=SC2086 # words
-[ $# != 0 ] || set -- $ARCHES
+# shellcheck disable=SC2046 # words
+[ $# != 0 ] || set -- $(fact --arches)
+# The kernels to test beside it
+variants_of() { # ARCH
+	if [ -z "$kernels" ] || [ -n "$all" ]; then fact variants "$1"; fi
+	[ -z "$all" ] || fact rarer "$1"
+}
+
 all_abis=$(for arch; do
-	arch_facts "$arch"
-	echo "$abis"
-	for variant in $variants ${all:+$rarer}; do arch_facts "$arch-$variant" && echo "$abis"; done
+	fact abis "$arch" || exit
+	for variant in $(variants_of "$arch"); do fact abis "$arch-$variant"; done
 done | xargs -n1 | sort -u)
 open_work
 
@@ -281,8 +292,10 @@ if [ -n "$kernels" ]; then
 	for abi in $all_abis; do programs_for "$abi"; done
 	for arch; do
 		check_variant "$arch"
-		arch_facts "$arch"
-		[ -n "$variant" ] || for variant in ${all:+$variants $rarer}; do check_variant "$arch-$variant"; done
+		if [ -z "$all" ] || [ -n "$(fact variant "$arch")" ]; then continue; fi
+		for variant in $(variants_of "$arch") $(fact checkers "$arch") without-trampfd; do
+			check_variant "$arch-$variant"
+		done
 	done
 	tally
 	exit
@@ -319,20 +332,21 @@ for arch; do
 		step "guest: ${promise//_/ }, $arch" "$ROOT/harness/check/test-harness.sh" $promise "$arch"
 	done
 	test_kernel "$arch"
-	arch_facts "$arch"
+	abis=$(fact abis "$arch")
 	for abi in $abis; do
 		step "program of the tutorial, $abi on $arch" documented_program_runs \
 			Documentation/userspace-api/trampfd.rst "$arch" "$abi"
 		is_cost_known "$arch" "$abi" || continue
 		step "cost of a trampoline, $abi on $arch" "$ROOT/harness/bench/exact.sh" "$abi"
 	done
+	cpus=$(fact cpus "$arch")
 	for cpu in ${cpus#* }; do
 		[ "$cpu" = "$cpus" ] || CPU=$cpu run_selftests "$arch" "${abis%% *}"
 	done
 	# A processor for 64-bit programs alone, which QEMU has none of that fits
 	[ "$arch" != arm64 ] || APPEND=arm64.no32bit_el0 guest_tap "arm64_test, arm64 on arm64, no AArch32" \
 		'' arm64 "$WORK/selftests/arm64/arm64_test"
-	for variant in $variants ${all:+$rarer}; do check_variant "$arch-$variant"; done
+	for variant in $(variants_of "$arch"); do check_variant "$arch-$variant"; done
 done
 case " $* " in *" x86_64 "*)
 	for promise in ${all:+exports_are_those_of_the_version_script installed_library_is_complete suite_passes_on_the_host \
@@ -357,8 +371,7 @@ for arch; do
 done
 if [ -n "$all" ]; then
 	for arch; do
-		arch_facts "$arch"
-		for variant in $checkers without-trampfd; do check_variant "$arch-$variant"; done
+		for variant in $(fact checkers "$arch") without-trampfd; do check_variant "$arch-$variant"; done
 	done
 	for arch; do
 		[ "$arch" = riscv64 ] || step "libffi's test suite over libtrampfd, $arch" "$ROOT/harness/libffi/check.sh" "$arch"

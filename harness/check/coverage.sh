@@ -27,7 +27,8 @@ guest_script() {
 }
 
 arch=$1
-arch_facts "$arch-gcov"
+abis=$(fact abis "$arch-gcov")
+cross=$(fact cross "$arch-gcov")
 open_work
 "$ROOT/harness/kernel/kernel.sh" "$arch-gcov"
 run=$(mktemp -d "$WORK/coverage.XXXXXX")

@@ -11,12 +11,12 @@
 
 # The closures sample of an ABI, built.
 build_sample() { # ABI
-	local include
-	abi_facts "$1"
+	local include cc
+	cc=$(fact cc "$1")
 	include=$("$ROOT/harness/kernel/headers.sh" "$1")
 	sample=$WORK/samples/$1/closures
 	mkdir -p "${sample%/*}"
-	$abi_cc -static -O2 -Wall -Wextra -Werror -isystem "$include" -o "$sample" "$ROOT/samples/trampfd/closures.c" ||
+	$cc -static -O2 -Wall -Wextra -Werror -isystem "$include" -o "$sample" "$ROOT/samples/trampfd/closures.c" ||
 		die "the sample does not compile for $1"
 }
 
@@ -30,7 +30,7 @@ disassemble() {
 		# shellcheck disable=SC2086 # one argument each byte
 		printf '%b' "$(printf '\\x%s' ${line#*bytes:})" >"$bytes"
 		echo
-		$abi_objdump "$bytes" | sed -n 's/^ *\([0-9a-f]*\):\t[0-9a-f ]*\t\(.*\)$/    \1  \2/p' | grep -v 'int3$' | expand
+		$disassembler -b binary -D "$bytes" | sed -n 's/^ *\([0-9a-f]*\):\t[0-9a-f ]*\t\(.*\)$/    \1  \2/p' | grep -v 'int3$' | expand
 	done
 }
 
@@ -79,7 +79,8 @@ check() {
 }
 
 arch=${ARCH:-x86_64}
-arch_facts "$arch"
+abis=$(fact abis "$arch")
+disassembler=$(fact disassembler "${abis%% *}")
 open_work
 bytes=$(mktemp "$WORK/demo.XXXXXX")
 shown=$bytes.shown

@@ -13,15 +13,15 @@ code_lines() { # FILE
 }
 
 arch=${ARCH:-x86_64}
-arch_facts "$arch"
-abi_facts "${abis%% *}"
+abis=$(fact abis "$arch")
+borrowed=$(fact borrowed "$arch")
 open_work
 
 cd "$ROOT"
 echo "Lines: all, and with code alone"
-files=(fs/trampfd/geometry.c fs/trampfd/inode.c "arch/$srcarch/kernel/trampfd.c")
+files=(fs/trampfd/geometry.c fs/trampfd/inode.c "arch/$(fact srcarch "$arch")/kernel/trampfd.c")
 [ -z "$borrowed" ] || files+=("$borrowed.c")
-[ "$base" != arm ] || files+=(arch/arm/kernel/trampfd_a32.c)
+[ "$(fact arch "$arch")" != arm ] || files+=(arch/arm/kernel/trampfd_a32.c)
 for file in "${files[@]}" include/linux/trampfd.h; do
 	printf '%9s %5s  %s\n' "$(wc -l <"$file")" "$(code_lines "$file")" "$file"
 done
@@ -35,11 +35,11 @@ for abi in $abis; do
 	echo "Trampolines of $abi"
 	"$ROOT/harness/check/sequences.sh" "$arch" "$abi"
 done
-abi_facts "${abis%% *}"
+cc=$(fact cc "${abis%% *}")
 
 program=$WORK/samples/figures-$arch
 mkdir -p "$WORK/samples"
 include=$("$ROOT/harness/kernel/headers.sh" "${abis%% *}")
-$abi_cc -static -O2 -Wall -isystem "$include" -o "$program" "$ROOT/harness/check/figures.c"
+$cc -static -O2 -Wall -isystem "$include" -o "$program" "$ROOT/harness/check/figures.c"
 echo "Cost, in a guest of $arch"
 MEM=2G "$ROOT/harness/guest/vm.sh" "$arch" "$program"

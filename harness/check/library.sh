@@ -14,20 +14,20 @@
 INSTRUCTIONS_MAX=82
 
 lmake() { # ABI OUTPUT TARGET... [VARIABLE=...]
-	local abi=$1 out=$2 include
+	local abi=$1 out=$2 include cc
 	shift 2
 	include=$("$ROOT/harness/kernel/headers.sh" "$abi")
-	abi_facts "$abi"
-	make -C "$TREE/tools/lib/trampfd" OUTPUT="$out" KHDR_INCLUDES="-isystem $include" CC="ccache $abi_cc" "$@"
+	cc=$(fact cc "$abi")
+	make -C "$TREE/tools/lib/trampfd" OUTPUT="$out" KHDR_INCLUDES="-isystem $include" CC="ccache $cc" "$@"
 }
 
 # The dynamic linker is run by a script: vm.sh takes no program that needs one.
 shared_for_guest() { # ABI DIRECTORY
-	local interpreter file
-	abi_facts "$1"
+	local interpreter file cc
+	cc=$(fact cc "$1")
 	interpreter=$(readelf -lW "$2/library_test_shared" | sed -n 's/.*interpreter: \(.*\)]$/\1/p')
 	{
-		for file in libc.so.6 "${interpreter##*/}"; do echo "$($abi_cc -print-file-name="$file"):lib/$file"; done
+		for file in libc.so.6 "${interpreter##*/}"; do echo "$($cc -print-file-name="$file"):lib/$file"; done
 		echo "$2/libtrampfd.so.0:lib/libtrampfd.so.0"
 		echo "$2/library_test_shared"
 	} >"$2/shared.files"

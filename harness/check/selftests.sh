@@ -11,13 +11,14 @@
 # shellcheck source=harness/kernel/arch.sh
 . "$ROOT/harness/kernel/arch.sh"
 
-abi_facts "$1"
+cc=$(fact cc "$1")
+headers=$(fact headers "$1")
 include=$("$ROOT/harness/kernel/headers.sh" "$1")
 out=$WORK/selftests/$1
 log=$LOG/selftests-$1.log
 
 smake() {
-	make -C "$TREE/tools/testing/selftests/trampfd" OUTPUT="$out" ARCH="$headers" CC="ccache $abi_cc" \
+	make -C "$TREE/tools/testing/selftests/trampfd" OUTPUT="$out" ARCH="$headers" CC="ccache $cc" \
 		KHDR_INCLUDES="-isystem $include" "$@"
 }
 

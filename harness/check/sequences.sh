@@ -87,7 +87,8 @@ assembler() { # ABI -o OUTPUT SOURCE
 # Of the first trampoline of each mode: instructions, and bytes without filler
 report() {
 	local offset mode stride choices objdump names=(DATA SLOT PUSH)
-	objdump=${disassembler%% *}
+	objdump=$(fact disassembler "$abi")
+	objdump=${objdump%% *}
 	cut -d' ' -f1,4 "$dir/kernel" | awk '!seen[$1]++ { print offset + 0, $0 } { offset += $2 }' | while read -r offset mode stride; do
 		choices=$(cut -d' ' -f1-3 "$dir/kernel" | sort -u | grep -c "^$mode ")
 		$objdump -d --start-address="$offset" --stop-address=$((offset + stride)) "$dir/sequences.o" |
@@ -98,7 +99,6 @@ report() {
 }
 
 kernel=$1 abi=$2
-arch_facts "$kernel"
 open_work
 dir=$(mktemp -d "$WORK/sequences.XXXXXX")
 trap 'rm -rf "$dir"' EXIT

@@ -13,8 +13,8 @@ usage() { die "usage: stress.sh KERNEL SECONDS (make stress SECONDS=300 ARCH=x86
 [ $# = 2 ] || usage "two arguments are needed"
 kernel=$1 seconds=$2
 [[ $seconds =~ ^[1-9][0-9]*$ ]] || usage "'$seconds' is no number of seconds"
-arch_facts "$kernel"
-[ -n "$debarch" ] || die "Debian has no C library for the programs of $kernel: the stress test needs one"
+abis=$(fact abis "$kernel")
+[ -n "$(fact debarch "$kernel")" ] || die "Debian has no C library for the programs of $kernel: the stress test needs one"
 open_work
 "$ROOT/harness/kernel/kernel.sh" "$kernel"
 run=$(mktemp -d "$WORK/stress.XXXXXX")

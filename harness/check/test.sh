@@ -10,7 +10,7 @@
 [ -n "${2:-}" ] || die "say which test: make test T=map_test.code_is_never_mapped_writable, or T=map_test for all of a program"
 kernel=$1 program=${2%%.*} test=${2#*.}
 [ "$test" != "$2" ] || test=
-arch_facts "$kernel"
+abis=$(fact abis "$kernel")
 open_work
 there='' ran='' status=0
 for abi in $abis; do

@@ -20,12 +20,12 @@ options+=" -print_final_stats=1 -artifact_prefix=/tmp/fuzz/crashes/"
 quiet='/NEW \|REDUCE \|RELOAD \|WARNING: Failed\|Recommended\|recommended\|# Uses: /d' # of what it says
 
 build_program() {
-	local include engine
+	local include engine cc
 	include=$("$ROOT/harness/kernel/headers.sh" $arch)
 	engine=$(ls /usr/lib/llvm-19/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a) ||
 		die "libFuzzer is not there: install the package libclang-rt-19-dev"
-	abi_facts $arch
-	$abi_cc -static -O2 -Wall -Wextra -Wno-missing-field-initializers -isystem "$include" -o "$dir/fuzz" "$ROOT/harness/fuzz/fuzz.c" "$engine" -lstdc++ -lm
+	cc=$(fact cc $arch)
+	$cc -static -O2 -Wall -Wextra -Wno-missing-field-initializers -isystem "$include" -o "$dir/fuzz" "$ROOT/harness/fuzz/fuzz.c" "$engine" -lstdc++ -lm
 }
 
 # In the guest. What it leaves goes out behind its other output, as text. One that

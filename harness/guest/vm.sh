@@ -1,5 +1,5 @@
 #!/bin/bash
-# Boots a kernel (harness/kernel/arch.sh says how they are named) under QEMU, runs one
+# Boots a kernel (harness/kernel/arches.toml says how they are named) under QEMU, runs one
 # static program in it and ends as that program did. Without a program: a shell
 # on the terminal.
 #   vm.sh KERNEL [PROGRAM [ARGUMENT...]]
@@ -8,7 +8,7 @@
 #   FILES    more files for the guest, "host[:guest] ..."; relative to its /
 #   DISK     an image, which the guest reads as /dev/vda
 #   TIMEOUT  seconds, default 300 (a shell: none)
-#   MEM SMP CPU   of the guest, default what harness/kernel/arch.sh has; CPU: the first there
+#   MEM SMP CPU   of the guest, default what harness/kernel/arches.toml has; CPU: the first there
 #   ICOUNT   not empty: one processor whose clock is the number of instructions
 #            that it has executed, 1 ns each, so that a run repeats exactly
 #   APPEND   more for the kernel's command line
@@ -33,18 +33,17 @@ check_program() { # FILE
 	is=$(readelf -hW "$1" 2>/dev/null |
 		awk '$1 == "Class:" { class = $2 } $1 == "Data:" { data = $(NF - 1) } $1 == "Machine:" { print class, data, $NF }')
 	[ -n "$is" ] || refuse "$1 is neither an ELF program nor a script"
-	for abi in $abis; do
-		abi_facts "$abi"
-		[ "$is" != "$elf" ] || { abi= && break; }
+	for abi in ${facts[abis]}; do
+		[ "$is" != "$(fact elf "$abi")" ] || { abi= && break; }
 	done
-	[ -z "$abi" ] || refuse "$1 is $is; the $kernel kernel runs: $abis. Compile it with the compiler of one of these"
+	[ -z "$abi" ] || refuse "$1 is $is; the $kernel kernel runs: ${facts[abis]}. Compile it with the compiler of one of these"
 	! readelf -lW "$1" | grep -q INTERP || refuse "$1 is linked dynamically, and the guest has no libraries: link it with -static"
 }
 
 build_init() {
 	init=$WORK/$kernel/harness-init
 	[ ! "$init" -nt "$ROOT/harness/guest/init.c" ] || return 0
-	nolibc_cc "${abis%% *}" "$run/init" "$ROOT/harness/guest/init.c" || refuse "init.c does not compile"
+	nolibc_cc "${facts[abis]%% *}" "$run/init" "$ROOT/harness/guest/init.c" || refuse "init.c does not compile"
 	mv "$run/init" "$init"
 }
 
@@ -74,15 +73,15 @@ parents() { # GUEST DIRECTORY
 }
 
 emulate() { # CHANNELS
-	[ -z "${ICOUNT:-}" ] || smp=1
+	local smp=${SMP:-${ICOUNT:+1}}
 	[ -z "${DISK:-}" ] || set -- "$@" -device virtio-blk-device,drive=disk \
 		-drive "file=$DISK,if=none,id=disk,format=raw,readonly=on"
-	# shellcheck disable=SC2086 # $guest is a command and its arguments
-	exec timeout --foreground -k 5 "$timeout" $guest ${ICOUNT:+-icount shift=0,sleep=off} \
-		-smp "${SMP:-$smp}" -m "${MEM:-$memory}" \
+	# shellcheck disable=SC2086 # a command and its arguments
+	exec timeout --foreground -k 5 "$timeout" ${facts[guest]} ${ICOUNT:+-icount shift=0,sleep=off} \
+		-smp "${smp:-${facts[smp]}}" -m "${MEM:-${facts[memory]}}" \
 		-nodefaults -no-user-config -display none -no-reboot \
-		-kernel "$WORK/$kernel/$image" -initrd "$run/initramfs" \
-		-append "console=$console panic=-1 $append ${APPEND:-}" -serial "file:$console_log" \
+		-kernel "$WORK/$kernel/${facts[image]}" -initrd "$run/initramfs" \
+		-append "console=${facts[console]} panic=-1 ${facts[append]} ${APPEND:-}" -serial "file:$console_log" \
 		-device virtio-serial-device,max_ports=3 "$@" -device virtconsole,nr=0,chardev=out \
 		-chardev "file,id=status,path=$run/status" -device virtserialport,nr=2,chardev=status
 }
@@ -142,10 +141,11 @@ verdict() {
 
 kernel=${1:-x86_64}
 shift || :
-arch_facts "$kernel"
+declare -A facts
+read_facts facts "$kernel"
 open_work
 busybox=
-[ -z "$debarch" ] || busybox=$("$ROOT/harness/guest/busybox.sh" "$debarch") || exit 125
+[ -z "${facts[debarch]}" ] || busybox=$("$ROOT/harness/guest/busybox.sh" "${facts[debarch]}") || exit 125
 run=$(mktemp -d "$WORK/vm.XXXXXX")
 emulator='' feeder='' viewer=''
 trap 'kill $emulator $feeder 2>/dev/null || :; rm -rf "$run"' EXIT
@@ -168,7 +168,7 @@ if [ $# != 0 ]; then
 	fi
 	printf '%s\0' "$guest_program" "$@" >"$run/args"
 fi
-[ -e "$WORK/$kernel/$image" ] || refuse "there is no kernel $kernel yet: make kernel ARCH=$kernel"
+[ -e "$WORK/$kernel/${facts[image]}" ] || refuse "there is no kernel $kernel yet: make kernel ARCH=$kernel"
 console_log=${CONSOLE:-$LOG/vm-$kernel-$(basename "$program").console}
 : >"$console_log"
 build_init

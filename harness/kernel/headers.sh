@@ -7,7 +7,7 @@
 # shellcheck source=harness/kernel/arch.sh
 . "$ROOT/harness/kernel/arch.sh"
 
-abi_facts "$1"
+headers=$(fact headers "$1")
 open_work
 dest=${INSTALL_HDR_PATH:-$WORK/headers/$1}
 log=$LOG/headers-$1.log

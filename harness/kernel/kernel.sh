@@ -13,11 +13,15 @@
 
 lint=
 case $1 in --config | --lint | --clang) lint=${1#--} && shift ;; esac
-name=$1${lint:+-$lint}
+kernel=$1
+name=$kernel${lint:+-$lint}
 out=$WORK/$name
 log=$LOG/kernel-$name.log
 start=$SECONDS
-arch_facts "$1"
+declare -A facts
+read_facts facts "$kernel"
+variant=${facts[variant]} srcarch=${facts[srcarch]} image=${facts[image]}
+llvm=-22 # of LLVM's tools
 
 # Kbuild takes an object's file in its directory for its name.
 profiled=()
@@ -29,11 +33,13 @@ elif [ "$variant" = kcov ]; then
 		readahead read_write splice; do profiled+=("KCOV_INSTRUMENT_$object.o=y"); done
 fi
 
+compile() { kmake "$kernel" "$out" "${compiler[@]}" "$@"; } # ARGUMENT...
+
 # What we ask for, the last word last. Options that one base alone has stand in
 # config/<base>/.
 fragments() {
 	local file part
-	for part in common "$base" selftests ${variant//+/ }; do
+	for part in common "${facts[arch]}" selftests ${variant//+/ }; do
 		for file in "$ROOT/harness/kernel/config/$part.config" "$ROOT/harness/kernel/config/$BASE/$part.config"; do
 			[ ! -f "$file" ] || echo "$file"
 		done
@@ -59,7 +65,7 @@ make_config() {
 	local tiny=("$TREE/kernel/configs/tiny.config" "$TREE/arch/$srcarch/configs/tiny.config")
 	[ -f "${tiny[1]}" ] || unset 'tiny[1]'
 	fragments | (cd "$out" && KCONFIG_CONFIG=.requested xargs "$TREE/scripts/kconfig/merge_config.sh" -m "${tiny[@]}") &&
-		kmake KCONFIG_ALLCONFIG="$out/.requested" allnoconfig
+		compile KCONFIG_ALLCONFIG="$out/.requested" allnoconfig
 }
 
 # Our fragments and Kconfig files decide; only when they change is the
@@ -84,15 +90,15 @@ failed() {
 
 build() {
 	local total=
-	[ -e "$out/$image" ] || total=$objects
-	progress "kernel $name" "$log" '^  \(CC\|AS\) ' "$total" kmake "${profiled[@]}" "${image##*/}" || failed
+	[ -e "$out/$image" ] || total=${facts[objects]}
+	progress "kernel $name" "$log" '^  \(CC\|AS\) ' "$total" compile "${profiled[@]}" "${image##*/}" || failed
 	say "kernel $name: $(grep -c '^  \(CC\|AS\) ' "$log") objects, $(elapsed "$start"), image $(($(stat -c %s "$out/$image") / 1024)) KiB"
 }
 
 # Another directory than the kernel's, which would else be compiled again with
 # the other flags, and yet again with its own.
 warnings() {
-	local ours start=$SECONDS check=sparse others='tools|samples|Documentation'
+	local ours borrowed=${facts[borrowed]} start=$SECONDS check=sparse others='tools|samples|Documentation'
 	[ "$variant" = lsm ] || others+='|security' # of modules that only x86_64-lsm has
 	# Debian's sparse does not know all that gcc has for riscv.
 	# shellcheck disable=SC2016 # the $ are make's and bash's
@@ -102,7 +108,7 @@ warnings() {
 	# Kbuild knows what is another architecture's by the way that leads there.
 	mapfile -t objects < <(printf '%s\n' "${ours[@]}" | sed -n "\\#^arch/$srcarch/#!s#^arch/#arch/$srcarch/kernel/../../#; s/c\$/o/p")
 	(cd "$out" && rm -f "${objects[@]}")
-	kmake W=1 C=$sparse CHECK="$check" "${objects[@]}" >"$log" 2>&1 || failed
+	compile W=1 C=$sparse CHECK="$check" "${objects[@]}" >"$log" 2>&1 || failed
 	! printf '%s\n' "${ours[@]#arch/}" | grep -F -f - "$log" | grep -vE '^  [A-Z]' || die "warnings in our files (log: $log)"
 }
 
@@ -111,10 +117,12 @@ mkdir -p "$out"
 lock "$out"
 # Files that a configuration names, as it cannot know where the checkout is
 [ -z "$variant" ] || [ ! -d "$ROOT/harness/$variant" ] || ln -sfn "$ROOT/harness/$variant" "$out/$variant"
-sparse=0
+sparse=0 compiler=()
 case $lint in
 lint) sparse=2 ;;
-clang) toolchain=(LLVM="$llvm" CC="ccache clang$llvm" OBJCOPY="${cross}objcopy") ;; # x32 is not for LLVM's
+clang) # x32 is not for LLVM's objcopy
+	compiler=(CROSS_COMPILE='' LLVM="$llvm" CC="ccache clang$llvm" OBJCOPY="${facts[cross]}objcopy")
+	;;
 esac
 configure
 case $lint in

@@ -59,14 +59,14 @@ configure() {
 	# shellcheck disable=SC2086 # words
 	../source/configure --host="${cross%-}" --build="$(dpkg-architecture -q DEB_BUILD_GNU_TYPE)" --prefix=/usr \
 		--enable-pax_emutramp $trampolines --without-gcc-arch --disable-docs --disable-multi-os-directory \
-		CC="$abi_cc" CXX="${abi_cc/gcc/g++}" CPPFLAGS="$(flags CPPFLAGS)" CFLAGS="$cflags" CXXFLAGS="$(flags CXXFLAGS)" \
+		CC="$cc" CXX="$(fact cxx "$abi")" CPPFLAGS="$(flags CPPFLAGS)" CFLAGS="$cflags" CXXFLAGS="$(flags CXXFLAGS)" \
 		CCASFLAGS="$cflags -Wa,--gdwarf-5" LDFLAGS="-Wl,-z,defs $(flags LDFLAGS)" \
 		TRAMPFD_CFLAGS="-I$TREE/tools/lib/trampfd -isystem $include" TRAMPFD_LIBS="$out/libtrampfd/libtrampfd.a"
 }
 
 libtrampfd() {
 	mkdir "$out/libtrampfd"
-	make -C "$TREE/tools/lib/trampfd" OUTPUT="$out/libtrampfd" CC="$abi_cc" KHDR_INCLUDES="-isystem $include" \
+	make -C "$TREE/tools/lib/trampfd" OUTPUT="$out/libtrampfd" CC="$cc" KHDR_INCLUDES="-isystem $include" \
 		"$out/libtrampfd/libtrampfd.a"
 }
 
@@ -78,8 +78,9 @@ build() {
 }
 
 case $flavour in debian | static | trampfd) ;; *) die "no such flavour: '$flavour' (there are: debian static trampfd)" ;; esac
-abi_facts "$abi"
-arch_facts "$abi" # the kernel of the same name, which has its Debian architecture
+cc=$(fact cc "$abi")
+cross=$(fact cross "$abi")
+debarch=$(fact debarch "$abi")
 open_work
 mkdir -p "$WORK/libffi"
 lock "$out"

@@ -25,8 +25,8 @@ shift 2
 [ -z "$static" ] || [ "$flavour" = trampfd ] || die "--static is for trampfd alone"
 ours=$("$here/build.sh" "$abi" trampfd)
 out=$("$here/build.sh" "$abi" "$flavour")
-arch_facts "$abi"
-abi_facts "$abi"
+cc=$(fact cc "$abi")
+cross=$(fact cross "$abi")
 suffix="$static${*/#/-}${LIBFFI_TEST_OPTIMIZATION:-}"
 suffix=${suffix//.exp/}
 programs=$ours/programs${suffix// /}
@@ -49,9 +49,9 @@ copy_libraries() { # PROGRAM
 	local name from
 	for name in $(readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'); do
 		[ ! -e "$programs/lib/$name" ] || continue
-		from=$($abi_cc -print-file-name="$name")
+		from=$($cc -print-file-name="$name")
 		case $name in libffi*) from=$ours/build/.libs/$name ;; esac
-		[ -e "$from" ] || die "$1 needs $name, which $abi_cc does not have"
+		[ -e "$from" ] || die "$1 needs $name, which $cc does not have"
 		cp -L "$from" "$programs/lib/"
 		copy_libraries "$programs/lib/$name"
 	done
@@ -61,12 +61,12 @@ collect() {
 	local program include
 	rm -rf "$programs" && mkdir -p "$programs/lib"
 	say "libffi for $abi: compiling its tests${static:+, static} ..."
-	$abi_cc -fPIC -O2 -Wall -Wextra -c -o "$ours/maps.o" "$here/maps.c"
+	$cc -fPIC -O2 -Wall -Wextra -c -o "$ours/maps.o" "$here/maps.c"
 	suite collect "$programs" "$programs/dejagnu" "$@" || : # what was not run has no output to fit
 	compgen -G "$programs/*.exe" >/dev/null || die "no test compiles for $abi, $flavour (log: $log-collect.log)"
 	include=$("$ROOT/harness/kernel/headers.sh" "$abi")
-	$abi_cc -shared -o "$programs/maps.so" "$ours/maps.o"
-	$abi_cc -static -O2 -Wall -Wextra -isystem "$include" -o "$programs/sandbox" "$ROOT/harness/guest/sandbox.c"
+	$cc -shared -o "$programs/maps.so" "$ours/maps.o"
+	$cc -static -O2 -Wall -Wextra -isystem "$include" -o "$programs/sandbox" "$ROOT/harness/guest/sandbox.c"
 	for program in "$programs"/*.exe "$programs/maps.so"; do copy_libraries "$program"; done
 	"${cross}strip" "$programs"/*.exe
 	readelf -lW "$(compgen -G "$programs/*.exe" | head -n 1)" | sed -n 's/.*interpreter: \(.*\)\]/\1/p' >"$programs/interpreter"

@@ -17,11 +17,11 @@ policies=$ROOT/harness/lsm
 out=$WORK/lsm
 
 build_program() {
-	local include tests=$TREE/tools/testing/selftests/trampfd
-	abi_facts x86_64
+	local include cc tests=$TREE/tools/testing/selftests/trampfd
+	cc=$(fact cc x86_64)
 	include=$("$ROOT/harness/kernel/headers.sh" x86_64)
 	# kselftest_harness.h prints what it compares as an integer of 64 bits.
-	$abi_cc -static -O2 -Wall -Werror -Wno-pointer-to-int-cast \
+	$cc -static -O2 -Wall -Werror -Wno-pointer-to-int-cast \
 		-isystem "$include" -I "$tests" -o "$out/lsm_test" "$policies/lsm_test.c" "$tests/abi.c" ||
 		die "harness/lsm/lsm_test.c does not compile"
 }

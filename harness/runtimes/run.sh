@@ -57,17 +57,17 @@ userland() {
 }
 
 programs() {
-	local flavour dir file
+	local flavour dir file cc
 	rm -rf "$out" && mkdir -p "$out"
-	abi_facts x86_64
+	cc=$(fact cc x86_64)
 	include=$("$ROOT/harness/kernel/headers.sh" x86_64)
-	$abi_cc -static -O2 -Wall -Wextra -isystem "$include" -o "$out/sandbox" "$ROOT/harness/guest/sandbox.c"
-	$abi_cc -O2 -Wall -Wextra -Wl,-z,execstack -o "$out/nested" "$here/nested.c"
+	$cc -static -O2 -Wall -Wextra -isystem "$include" -o "$out/sandbox" "$ROOT/harness/guest/sandbox.c"
+	$cc -O2 -Wall -Wextra -Wl,-z,execstack -o "$out/nested" "$here/nested.c"
 	for flavour in static trampfd; do
 		dir=$("$ROOT/harness/libffi/build.sh" x86_64 "$flavour")
 		cp "$dir/build/.libs/libffi.so.8" "$out/$flavour.so"
 	done
-	$abi_cc -O2 -Wall -Wextra -I "$dir/build/include" -o "$out/closures" "$here/closures.c" "$out/$flavour.so"
+	$cc -O2 -Wall -Wextra -I "$dir/build/include" -o "$out/closures" "$here/closures.c" "$out/$flavour.so"
 	files=
 	for file in "$out"/* "$here"/*.{py,rb,scm,js,php,pl,lua,lsp}; do files+=" $file:runtimes/${file##*/}"; done
 }

@@ -309,7 +309,7 @@ step "scripts (shellcheck)" lint_scripts
 step "spelling (codespell)" lint_spelling
 step "style (checkpatch)" lint_style
 step "series" "$ROOT/harness/series/series.sh"
-for promise in file_without_a_patch_is_named file_of_two_patches_is_named second_cut_is_the_same; do
+for promise in file_without_a_patch_is_named file_of_two_patches_is_named second_cut_is_the_same series_is_signed_by_its_submitter; do
 	step "${promise//_/ }" "$ROOT/harness/check/test-harness.sh" $promise
 done
 for gate in $("$ROOT/harness/series/series-gate.sh" --quick); do

@@ -122,6 +122,23 @@ second_cut_is_the_same() {
 	cat "$scratch"/series/*.patch | cmp - <(cat "$WORK"/series/*.patch)
 }
 
+# For a submitter whom git's configuration names, and for nobody
+series_is_signed_by_its_submitter() {
+	copy_checkout
+	git -C "$scratch/copy" init -q
+	git -C "$scratch/copy" -c user.name=x -c user.email=x@x commit -q --allow-empty -m x
+	mkdir "$(dirname "$tree")/series"
+	git clone -q --shared --no-checkout "$WORK/series/linux" "$(dirname "$tree")/series/linux" # not imported again
+	export GIT_CONFIG_GLOBAL=$scratch/gitconfig GIT_CONFIG_NOSYSTEM=1
+	: >"$GIT_CONFIG_GLOBAL"
+	expect 0 'no user.name and user.email: .*no Signed-off-by' "$scratch/copy/harness/series/series.sh"
+	! grep -l '^Signed-off-by: submitter' "$(dirname "$tree")"/series/0*.patch || die "signed by nobody"
+	git config --global user.name "A Submitter"
+	git config --global user.email a@submitter.example
+	"$scratch/copy/harness/series/series.sh"
+	grep -qx 'Signed-off-by: A Submitter <a@submitter.example>' "$(dirname "$tree")"/series/0001-*.patch || die "not signed"
+}
+
 # A stand-in for a command that the harness calls.
 stand_in() { # COMMAND SCRIPT
 	mkdir -p "$scratch/bin"

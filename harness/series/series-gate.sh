@@ -36,7 +36,10 @@ checkpatch() {
 	local patch status=0
 	at applied && cd "$TREE"
 	for patch in $(patches); do
-		perl scripts/checkpatch.pl --strict --summary-file --show-types "$patch" || status=1
+		set -- --strict --summary-file --show-types
+		# harness/series/series.sh has said that the submitter has to sign.
+		grep -q '^Signed-off-by: ' "$patch" || set -- "$@" --no-signoff
+		perl scripts/checkpatch.pl "$@" "$patch" || status=1
 	done
 	return $status
 }

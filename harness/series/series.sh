@@ -71,12 +71,19 @@ import() {
 	say "imported in $(elapsed "$start")"
 }
 
-# Who signs, and when: the checkout's configuration, and its last commit.
+# Who submits and signs: the name and address in git's configuration. To sign is to
+# certify (the DCO in submitting-patches.rst), which nobody can do for another: without
+# them the patches have no Signed-off-by. The date is that of the last commit.
 identify() {
-	checkout_git rev-parse -q --verify HEAD >/dev/null || die "$ROOT is no git checkout with a commit: a patch has an author and a date"
+	checkout_git rev-parse -q --verify HEAD >/dev/null || die "$ROOT is no git checkout with a commit: a patch has a date"
 	export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL GIT_COMMITTER_DATE
-	GIT_AUTHOR_NAME=$(checkout_git config user.name || checkout_git log -1 --format=%an)
-	GIT_AUTHOR_EMAIL=$(checkout_git config user.email || checkout_git log -1 --format=%ae)
+	if GIT_AUTHOR_NAME=$(checkout_git config user.name) && GIT_AUTHOR_EMAIL=$(checkout_git config user.email); then
+		signoff=--signoff
+	else
+		signoff='' GIT_AUTHOR_NAME=submitter GIT_AUTHOR_EMAIL=submitter@localhost
+		say "git's configuration has no user.name and user.email: the patches have no Signed-off-by," \
+			"which the submitter has to add, and say From: $GIT_AUTHOR_NAME <$GIT_AUTHOR_EMAIL>"
+	fi
 	GIT_AUTHOR_DATE=$(checkout_git log -1 --format=%cI)
 	GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL GIT_COMMITTER_DATE=$GIT_AUTHOR_DATE
 }
@@ -148,7 +155,7 @@ fit_files
 commit_patches
 rm -f "$dest"/*.patch
 git -c branch.trampfd.description="$(cat "$(of_base series/cover-letter.txt)")" format-patch -q -o "$dest" \
-	--cover-letter --cover-from-description=subject --base="$base" --signoff --no-signature "$base..trampfd"
+	--cover-letter --cover-from-description=subject --base="$base" ${signoff:+"$signoff"} --no-signature "$base..trampfd"
 # shellcheck disable=SC2016 # the $ are awk's
 git log --reverse --numstat --format='= %s' "$base..trampfd" | awk '
 	function show() { if (subject != "") printf "%3d %+6d %+5d  %s\n", ++n, added, -removed, subject }

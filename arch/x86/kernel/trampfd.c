@@ -13,15 +13,16 @@
  * is a displacement; the comments below say how each is kept clear of them.
  */
 #include <linux/bits.h>
+#include <linux/cache.h>
 #include <linux/compiler.h>
 #include <linux/kconfig.h>
 #include <linux/string.h>
+#include <linux/text-patching.h>
 #include <linux/thread_info.h>
 #include <linux/trampfd.h>
 #include <linux/unaligned.h>
 
 #include <asm/ia32.h>
-#include <asm/text-patching.h>
 
 #define TRAMPFD_X86_STRIDE	32
 

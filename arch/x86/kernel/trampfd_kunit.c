@@ -6,9 +6,9 @@
 #include <kunit/trampfd.h>
 #include <linux/bits.h>
 #include <linux/cache.h>
+#include <linux/text-patching.h>
 
 #include <asm/insn.h>
-#include <asm/text-patching.h>
 
 #define REG_SP		4	/* as in ModRM and the opcodes of push and pop */
 

@@ -102,7 +102,7 @@ warnings() {
 	[ "$variant" = lsm ] || others+='|security' # of modules that only x86_64-lsm has
 	# Debian's sparse does not know all that gcc has for riscv.
 	# shellcheck disable=SC2016 # the $ are make's and bash's
-	[ "$srcarch" != riscv ] || check='bash -c '\''exec sparse "$${@/#-march=*/-march=rv64imac}"'\'' sparse'
+	[ "$srcarch" != riscv ] || check='bash -c '\''exec sparse -D__typeof_unqual__=__typeof__ "$${@/#-march=*/-march=rv64imac}"'\'' sparse'
 	cd "$TREE"
 	mapfile -t ours < <(grep -E "^(arch/$srcarch/${borrowed:+|$borrowed}|[^a]).*\.[ch]$" "$WORK/overlaid" | grep -vE "^($others)/")
 	# Kbuild knows what is another architecture's by the way that leads there.

@@ -50,29 +50,9 @@ guest_script() { # MINUTES ARGUMENT...
 	END
 }
 
-# The places in our objects that tell KCOV that they were reached, "ADDRESS FUNCTION":
-# not in functions of boot, nor in inlines of headers that stand in other objects too.
-traced() {
-	cd "$WORK/$kernel"
-	# shellcheck disable=SC2086 # words
-	objdump -t $objects | awk '$3 == "F" && $4 == ".text" { print $NF }' >"$dir/functions"
-	nm -n vmlinux | awk 'NR == FNR { ours[$1]; next }
-		last != "" { end[last] = $1; last = "" }
-		$3 in ours { start[$3] = $1; times[$3]++; last = $3 }
-		END { for (name in times) if (times[name] == 1) print start[name], end[name], name }' "$dir/functions" - |
-		while read -r start end name; do
-			objdump -d --no-show-raw-insn --start-address="0x$start" --stop-address="0x$end" vmlinux |
-				awk -v name="$name" 'traced { sub(":", "", $1); print $1, name; traced = 0 }
-					/call .*__sanitizer_cov_trace_pc>/ { traced = 1 }'
-		done
-}
-
 coverage() {
-	traced >"$dir/traced"
-	awk 'NR == FNR { seen[$1]; next }
-		{ all[$2]++; total++; if ($1 in seen) { hit[$2]++; reached++ } }
-		END { for (name in all) printf "  %-28s %3d of %3d\n", name, hit[name], all[name] | "sort"
-			close("sort"); printf "reached in our objects: %d of %d\n", reached, total }' "$dir/pcs" "$dir/traced"
+	# shellcheck disable=SC2086 # words
+	(cd "$WORK/$kernel" && python3 "$ROOT/harness/fuzz/coverage.py" "$dir/pcs" vmlinux $objects)
 }
 
 # Runs it, and takes apart what comes out: what to look at, and what to keep. On a

@@ -38,7 +38,8 @@ def variants_there_are():
 
 def check_variant(kernel, variant):
     if variant not in variants_there_are():
-        sys.exit(f"error: no such variant: '{variant}' of '{kernel}' (there are: {' '.join(variants_there_are())})")
+        known = " ".join(variants_there_are())
+        sys.exit(f"error: no such variant: '{variant}' of '{kernel}' (there are: {known})")
     if BASE not in bases(variant):
         sys.exit(f"error: {kernel} is only for BASE={' or '.join(bases(variant))}")
 
@@ -68,11 +69,11 @@ def all_facts(name):
     is_kernel, is_abi = name.partition("-")[0] in TABLE["kernel"], name in TABLE["abi"]
     if not is_kernel and not is_abi:
         sys.exit(
-            f"error: no such kernel or ABI: '{name}' (kernels: {' '.join(TABLE['kernel'])}, or one of these"
-            f" with -VARIANT; ABIs: {' '.join(TABLE['abi'])})"
+            f"error: no such kernel or ABI: '{name}' (kernels: {' '.join(TABLE['kernel'])}, or one"
+            f" of these with -VARIANT; ABIs: {' '.join(TABLE['abi'])})"
         )
     facts = (kernel_facts(name) if is_kernel else {}) | (abi_facts(name) if is_abi else {})
-    return {key: " ".join(value) if isinstance(value, list) else str(value) for key, value in facts.items()}
+    return {key: " ".join(v) if isinstance(v, list) else str(v) for key, v in facts.items()}
 
 
 def main(arguments):
@@ -84,7 +85,8 @@ def main(arguments):
         case [fact, name]:
             facts = all_facts(name)
             if fact not in facts:
-                sys.exit(f"error: no such fact: '{fact}' of '{name}' (there are: {' '.join(sorted(facts))})")
+                known = " ".join(sorted(facts))
+                sys.exit(f"error: no such fact: '{fact}' of '{name}' (there are: {known})")
             print(facts[fact])
         case _:
             sys.exit(__doc__)

@@ -47,19 +47,6 @@ fragments() {
 	done
 }
 
-# What we ask for and the configuration has not.
-unmet() {
-	# shellcheck disable=SC2016 # the $ are awk's
-	fragments | xargs awk '
-		/^# CONFIG_.* is not set$/ { name = $2; value = "n" }
-		/^CONFIG_/ { name = $0; sub(/=.*/, "", name); value = substr($0, length(name) + 2) }
-		!/^(# )?CONFIG_/ { next }
-		FILENAME == ARGV[1] { has[name] = value; next }
-		{ asked[name] = value }
-		END { for (name in asked) { got = name in has ? has[name] : "n"
-			if (got != asked[name]) print "  " name "=" asked[name] " is asked for, the kernel has " got } }' "$out/.config"
-}
-
 # Over tinyconfig. merge_config.sh's own make knows no CC=: it merges only (-m).
 make_config() {
 	local tiny=("$TREE/kernel/configs/tiny.config" "$TREE/arch/$srcarch/configs/tiny.config")
@@ -77,7 +64,7 @@ configure() {
 	say "configuring the kernel $name ..."
 	rm -f "$out/.fragments"
 	make_config >"$log" 2>&1 || die "cannot configure the kernel $name: $(tail -n 3 "$log") (log: $log)"
-	left=$(unmet)
+	left=$(fragments | xargs python3 "$ROOT/harness/kernel/unmet.py" "$out/.config")
 	[ -z "$left" ] || die "the configuration of $name is not what the fragments ask for (a dependency is missing? see $out/.config):
 $left"
 	echo "$key" >"$out/.fragments"

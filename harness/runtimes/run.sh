@@ -69,39 +69,13 @@ programs() {
 	done
 	$cc -O2 -Wall -Wextra -I "$dir/build/include" -o "$out/closures" "$here/closures.c" "$out/$flavour.so"
 	files=
-	for file in "$out"/* "$here"/*.{py,rb,scm,js,php,pl,lua,lsp}; do files+=" $file:runtimes/${file##*/}"; done
+	for file in "$out"/* "$here"/{python-*.py,*.{rb,scm,js,php,pl,lua,lsp}}; do files+=" $file:runtimes/${file##*/}"; done
 }
 
 guest() { # KERNEL WAY
 	# shellcheck disable=SC2086 # words
 	MEM=2G TIMEOUT=3000 DISK=$image FILES=$files CONSOLE=$LOG/runtimes-$1-$2.console \
 		"$ROOT/harness/guest/vm.sh" "$1" "$here/guest.sh" "$2" $FLAVOURS </dev/null
-}
-
-# A row for each runtime, columns for the ways and in each for the libffi; what is
-# not ok is a number, explained below the table.
-table() { # RESULTS
-	# shellcheck disable=SC2016 # the $ are awk's
-	awk -F '\t' -v ways="$WAYS" -v flavours="$FLAVOURS" '
-		!($1 in seen) { seen[$1] = 1; rows[++nr] = $1 }
-		$4 != "ok" && !($4 in number) { number[$4] = ++errors; error[errors] = $4 }
-		{ cell[$1, $2, $3] = $4 == "ok" ? "ok" : "[" number[$4] "]" }
-		END {
-			nw = split(ways, way, " "); nf = split(flavours, flavour, " ")
-			printf "%-28s", ""
-			for (w = 1; w <= nw; w++) printf "%-24s", way[w]
-			printf "\n%-28s", ""
-			for (w = 1; w <= nw; w++)
-				for (f = 1; f <= nf; f++) printf "%-8s", flavour[f]
-			print ""
-			for (r = 1; r <= nr; r++) {
-				printf "%-28s", rows[r]
-				for (w = 1; w <= nw; w++)
-					for (f = 1; f <= nf; f++) printf "%-8s", cell[rows[r], way[w], flavour[f]]
-				print ""
-			}
-			for (e = 1; e <= errors; e++) print "[" e "] " error[e]
-		}' "$1"
 }
 
 # Those that start, and are to have libffi's trampolines
@@ -121,7 +95,7 @@ check() { # KERNEL
 	for pid in "${guests[@]}"; do wait "$pid" || die "a guest failed, see above"; done
 	for way in $WAYS; do grep -av '^#' "$results-$way"; done >"$results"
 	echo "Callbacks on $1:"
-	table "$results"
+	python3 "$here/table.py" "$results" "$WAYS" "$FLAVOURS"
 	bad=$(without_callbacks "$results")
 	[ -z "$bad" ] || { failed=yes && say "FAILED  with ours:"$'\n'"$bad"; }
 }

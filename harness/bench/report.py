@@ -1,0 +1,279 @@
+#!/usr/bin/env python3
+"""Puts what was measured into tables, of reStructuredText, on its output, and plots
+(gnuplot) as SVG and PNG.
+
+  report.py DIRECTORY    that holds <abi>/bench.tsv and <abi>/native.tsv; the plots go there
+"""
+
+import os
+import re
+import subprocess
+import sys
+
+DIRECTORY = sys.argv[1]
+CALL_ABIS = "x86_64", "i386", "arm64", "arm"
+NATIVE_ABIS = "x86_64", "i386"
+
+MILLION = "1000000"
+INSTRUCTIONS = "create instructions each"
+CHARGED = "charged bytes each"
+
+
+def measured(abi, name):
+    """The lines of a file, split; those of another length are what a library says."""
+    path = f"{DIRECTORY}/{abi}/{name}.tsv"
+    width = {"bench": 4, "native": 6}[name]
+    if not os.path.exists(path):
+        return []
+    with open(path) as file:
+        lines = [line.rstrip("\n").split("\t") for line in file]
+    return [line for line in lines if len(line) == width]
+
+
+def section(*text):
+    print(f"\n{' '.join(text)}\n")
+
+
+def rst_table(rows):
+    """Rows of cells, the first being the heads of the columns"""
+    rows = [[cell or ("-" if i else "\\") for i, cell in enumerate(row)] for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    rule = "  ".join("=" * width for width in widths)
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    print(rule, lines[0], rule, *lines[1:], rule, sep="\n")
+
+
+def rounded(number, digits):
+    text = f"{number:.{digits}f}".removesuffix(".0")
+    return "0" if text == "-0" else text
+
+
+def readable(value):
+    if not re.fullmatch(r"-?[0-9.]+", value):
+        return value
+    number = float(value)
+    return rounded(number, 1) if abs(number) < 100 else f"{number:,.0f}"
+
+
+def by_peer(columns):
+    """Of x86_64: a row a peer, a column for each HEAD of a WHAT with so many."""
+    lines = measured("x86_64", "bench")
+    values = {(peer, n, what): value for peer, n, what, value in lines}
+
+    def cell(peer, what, n):
+        if (peer, n, what) in values:
+            return readable(values[peer, n, what])
+        if (peer, n, "stops") in values:
+            return f"stops at {values[peer, n, 'stops']}"
+        return "fails" if (peer, n, "fails") in values else ""
+
+    rst_table(
+        [["Trampolines", *(head for head, _, _ in columns)]]
+        + [[peer, *(cell(peer, what, n) for _, what, n in columns)] for peer in peers(lines)]
+    )
+
+
+def peers(lines):
+    return list(dict.fromkeys(line[0] for line in lines))
+
+
+def by_abi(n, what, less=False):
+    """A WHAT with N trampolines, a column an ABI; less: what is more than the first peer's"""
+    tables = {abi: lines for abi in CALL_ABIS if (lines := measured(abi, "bench"))}
+    columns = {
+        abi: {peer: float(value) for peer, *key, value in lines if key == [n, what]}
+        for abi, lines in tables.items()
+    }
+    names = list(dict.fromkeys(peer for column in columns.values() for peer in column))
+
+    def cell(column, peer):
+        if peer not in column:
+            return ""
+        number = column[peer] - (column.get(names[0], 0) if less else 0)
+        return rounded(number, 1 if number < 100 and not less else 0)
+
+    rst_table(
+        [["Trampolines", *columns]]
+        + [[peer, *(cell(column, peer) for column in columns.values())] for peer in names]
+    )
+
+
+def native_table(abi, columns):
+    """The lines with these words, a column for each and each number"""
+    lines = [line for line in measured(abi, "native") if line[2] in columns]
+    heads = list(dict.fromkeys(line[1] + columns[line[2]] for line in lines))
+    cells, spread = {}, {}
+    for peer, number, what, *times in lines:
+        median, low, high = map(float, times)
+        cells[peer, number + columns[what]] = f"{median:.1f}"
+        spread[peer] = max(spread.get(peer, 0), 100 * (high - low) / median)
+    rst_table(
+        [["Trampolines", *heads, "spread"]]
+        + [
+            [peer, *(cells.get((peer, head), "") for head in heads), f"{spread[peer]:.0f} %"]
+            for peer in peers(lines)
+        ]
+    )
+
+
+def tables():
+    section("Instructions for each, to make and set it, by how many are made (x86_64)")
+    by_peer([(f"{n:,}", INSTRUCTIONS, str(n)) for n in (1, 1000, 100000, 1000000, 3000000)])
+
+    section(
+        "Of a million (x86_64), for each: instructions of the first call, of setting it again,",
+        "of freeing in random order or releasing all at once; in all: page faults,",
+        "calls to map and protect memory",
+    )
+    by_peer(
+        [
+            ("first call", "first call instructions each", MILLION),
+            ("set", "set instructions each", MILLION),
+            ("free", "free instructions each", MILLION),
+            ("release", "release instructions each", MILLION),
+            ("faults made", "create faults", MILLION),
+            ("faults called", "first call faults", MILLION),
+            ("mapping calls", "create mapping calls", MILLION),
+        ]
+    )
+
+    section(
+        "Memory of a million (x86_64), bytes for each: anonymous, shared, page tables,",
+        "of the kernel's slab, everything that is charged; mappings in all",
+    )
+    by_peer(
+        [
+            ("anonymous", "anonymous bytes each", MILLION),
+            ("shared", "shared memory bytes each", MILLION),
+            ("page tables", "page table bytes each", MILLION),
+            ("slab", "slab bytes each", MILLION),
+            ("charged", CHARGED, MILLION),
+            ("VMAs", "VMAs", MILLION),
+        ]
+    )
+
+    section(
+        "Processes (x86_64): instructions more to start one that makes one; bytes charged for each",
+        "trampoline of 100 processes with 1,000; instructions more to fork with a million; in a",
+        "process under PR_SET_MDWE; in the sandbox",
+    )
+    by_peer(
+        [
+            ("start", "more at start, instructions", "1"),
+            ("100 processes", "of 100 processes, charged bytes each", "100000"),
+            ("fork", "fork instructions", MILLION),
+            ("MDWE", "under PR_SET_MDWE", "1"),
+            ("sandbox", "in the sandbox", "1"),
+        ]
+    )
+
+    section("Instructions of a call, more than a function pointer has, by ABI")
+    by_abi("1000", "call instructions each", less=True)
+    for title, what in (
+        ("instructions to make and set one", INSTRUCTIONS),
+        ("instructions of the first call of each", "first call instructions each"),
+        ("bytes charged for each", CHARGED),
+        ("mappings", "VMAs"),
+    ):
+        section(f"Of 100,000, by ABI: {title}")
+        by_abi("100000", what)
+    section("Of 100,000, by ABI: instructions to release one, or to free it in random order")
+    by_abi("100000", "release instructions each")
+    by_abi("100000", "free instructions each")
+    section("Of 100 processes with 1,000, by ABI: bytes charged for each")
+    by_abi("100000", "of 100 processes, charged bytes each")
+    section("One, by ABI: instructions more to start the process that makes it")
+    by_abi("1", "more at start, instructions")
+
+    for abi in native_abis():
+        section(
+            f"Nanoseconds of a call on this machine ({abi}), by how many different ones are",
+            "called in turn, in sequence or at random: medians; quartiles are at most so many",
+            "percent apart",
+        )
+        native_table(abi, {"in sequence": "", "at random": " random"})
+        section(
+            f"Nanoseconds on this machine ({abi}) that pass for a call of one of 1,024, and to",
+            "make and free one, by how many threads do so at the same time: medians, and",
+            "quartiles as before",
+        )
+        native_table(abi, {"called by threads": " calling", "made by threads": " making"})
+
+
+def native_abis():
+    return [abi for abi in NATIVE_ABIS if measured(abi, "native")]
+
+
+def plot(name, data, size, settings):
+    """Writes NAME.data, and plots it by the commands of gnuplot, where DATA is the file."""
+    path = f"{DIRECTORY}/{name}"
+    with open(f"{path}.data", "w") as file:
+        file.write(data)
+    for terminal, look in ("svg", "background rgb 'white'"), ("png", "noenhanced"):
+        script = f"""
+            set terminal {terminal} size {size} {look}
+            set output "{path}.{terminal}"
+            {settings.replace("DATA", f'"{path}.data"')}
+        """
+        subprocess.run(["gnuplot"], input=script, text=True, check=True)
+
+
+def plot_by_number(name, title, what):
+    """One WHAT by number of trampolines, a line a peer"""
+    points = {}
+    for peer, n, name_of, value in measured("x86_64", "bench"):
+        if name_of == what and float(value) > 0:
+            points.setdefault(peer, []).append(f"{n} {value}\n")
+    data = "".join(f'"{peer}"\n{"".join(lines)}\n\n' for peer, lines in points.items())
+    plot(
+        name,
+        data,
+        "900,560",
+        f"""
+            set title "{title}"
+            set logscale xy
+            set xlabel "trampolines"
+            set xtics ("1" 1, "1,000" 1000, "100,000" 100000, "3,000,000" 3000000)
+            set xrange [0.7:5000000]
+            set key outside right noenhanced
+            set grid
+            plot for [i=0:{len(points) - 1}] DATA index i using 1:2 with linespoints \\
+                title columnheader(1)
+        """,
+    )
+
+
+def plot_native(abi):
+    """Bars of a call's time by order, a group a number of trampolines"""
+    lines = [line for line in measured(abi, "native") if not line[2].endswith("threads")]
+    groups = list(dict.fromkeys((number, order) for _, number, order, *_ in lines))
+    times = {(peer, (number, order)): median for peer, number, order, median, *_ in lines}
+    names = peers(lines)
+    rows = [["order", *(f'"{peer}"' for peer in names)]]
+    for group in groups:
+        rows.append([f'"{" ".join(group)}"', *(times.get((peer, group), "") for peer in names)])
+    plot(
+        f"native-{abi}",
+        "".join(" ".join(row) + "\n" for row in rows),
+        "1100,560",
+        f"""
+            set title "nanoseconds of a call, {abi}, median"
+            set style data histograms
+            set style fill solid 0.8
+            set logscale y
+            set yrange [1:*]
+            set xtics rotate by -20
+            set key outside right noenhanced autotitle columnheader
+            set grid y
+            plot for [i=2:{len(rows[0])}] DATA using i:xtic(1)
+        """,
+    )
+
+
+tables()
+sys.stdout.flush()
+plot_by_number("create", "Instructions to make and set a trampoline, x86_64", INSTRUCTIONS)
+plot_by_number("memory", "Bytes charged for a trampoline, x86_64", CHARGED)
+plot_by_number("vmas", "Mappings (VMAs), x86_64", "VMAs")
+for abi in native_abis():
+    plot_native(abi)

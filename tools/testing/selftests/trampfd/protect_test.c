@@ -334,6 +334,32 @@ TEST_F(protect, file_is_not_opened_again)
 	}
 }
 
+/* In a child, which goes on only if it is not executed: the error. */
+static int execution_of(void *fd)
+{
+	static char name[] = "program";
+	char *argv[] = { name, NULL };
+
+	syscall(__NR_execveat, *(int *)fd, "", argv, NULL, AT_EMPTY_PATH);
+	return errno;
+}
+
+/* A memfd of the same mode is as little a program, and becomes one by fchmod(). */
+TEST_F(protect, file_is_not_executed_as_a_program)
+{
+	int memory = memory_file();
+
+	ASSERT_EQ(0, fchmod(memory, 0400));
+	EXPECT_EQ(EACCES, in_child(execution_of, &memory));
+	ASSERT_EQ(0, fchmod(memory, 0700));
+	EXPECT_EQ(ENOEXEC, in_child(execution_of, &memory));
+	close(memory);
+
+	EXPECT_EQ(-1, fchmod(self->in.fd, 0700));
+	EXPECT_EQ(EOPNOTSUPP, errno);
+	EXPECT_EQ(EACCES, in_child(execution_of, &self->in.fd));
+}
+
 /* A descriptor without rights, and no way to turn it into one that has some. */
 TEST_F(protect, handle_opened_with_O_PATH_gives_no_access)
 {

@@ -19,7 +19,8 @@ export LC_ALL=C
 
 ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 CACHE=${TRAMPFD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/trampfd}
-CHECKOUT=$CACHE/checkouts/$(basename "$ROOT" | tr -c 'A-Za-z0-9._\n-' _)-$(printf %s "$ROOT" | sha256sum | cut -c1-8)
+CHECKOUT=$CACHE/checkouts/$(basename "$ROOT" | tr -c 'A-Za-z0-9._\n-' _)
+CHECKOUT+=-$(printf %s "$ROOT" | sha256sum | cut -c1-8)
 [ -d /var/lib/trampfd-root ] || exec "$ROOT/harness/root/enter.sh" bash "$(realpath "$0")" "$@"
 
 # The kernel that the series is laid over: the first of series/bases unless BASE
@@ -47,7 +48,10 @@ die() { say "error: $*"; exit 1; }
 
 grep -qxF "$BASE" <<<"$bases" || die "there is no base '$BASE': series/bases has $(xargs <<<"$bases")"
 case $CACHE in
-*[[:space:]:]*) die "the kernel cannot be built below '$CACHE' (space or colon): set TRAMPFD_CACHE to another directory" ;;
+*[[:space:]:]*)
+	die "the kernel cannot be built below '$CACHE' (space or colon):" \
+		"set TRAMPFD_CACHE to another directory"
+	;;
 esac
 
 # Gives this checkout its work directory, and removes those of checkouts that are gone.
@@ -91,7 +95,8 @@ elapsed() { # SECONDS at the start
 # default standard error); PATTERN tells the lines of the log that count, TOTAL
 # about how many there will be, if known.
 progress() { # LABEL LOG PATTERN TOTAL COMMAND...
-	local label=$1 log=$2 pattern=$3 total=${4:+ of about $4} start=$SECONDS every=20 end='\n' fd=${PROGRESS_FD:-2} job status=0
+	local label=$1 log=$2 pattern=$3 total=${4:+ of about $4}
+	local start=$SECONDS every=20 end='\n' fd=${PROGRESS_FD:-2} job status=0
 	shift 4
 	if [ -t "$fd" ]; then every=1 end='  \r'; fi
 	set -m # a process group of its own, to be stopped whole
@@ -99,11 +104,17 @@ progress() { # LABEL LOG PATTERN TOTAL COMMAND...
 	job=$!
 	set +m
 	# Waiting lets make remove its half-written targets.
-	trap 'kill -- -$job 2>/dev/null || :; wait $job || :; say "$label: interrupted"; exit 130' INT TERM HUP
+	trap 'kill -- -$job 2>/dev/null || :
+		wait $job || :
+		say "$label: interrupted"
+		exit 130' INT TERM HUP
 	while kill -0 $job 2>/dev/null; do
 		sleep 1
-		[ $(((SECONDS - start) % every)) != 0 ] || [ $SECONDS = "$start" ] || ! kill -0 $job 2>/dev/null ||
-			printf "%s: %s%s objects, %s$end" "$label" "$(grep -c "$pattern" "$log")" "$total" "$(elapsed $start)" >&"$fd"
+		if [ $(((SECONDS - start) % every)) = 0 ] && [ $SECONDS != "$start" ] &&
+			kill -0 $job 2>/dev/null; then
+			printf "%s: %s%s objects, %s$end" "$label" \
+				"$(grep -c "$pattern" "$log")" "$total" "$(elapsed $start)" >&"$fd"
+		fi
 	done
 	wait $job || status=$?
 	trap - INT TERM HUP

@@ -22,9 +22,11 @@ compile() { # PROGRAM FLAVOUR NAME [FLAG...]
 	shift 3
 	libffi=$("$ROOT/harness/libffi/build.sh" "$abi" "$flavour")
 	# shellcheck disable=SC2086 # words
-	$cc $link -O2 -ftls-model=local-exec -Wall -Wextra $wrap -D_GNU_SOURCE -D"ABI_$abi" -DFFI_NAME="\"$name\"" -isystem "$include" \
+	$cc $link -O2 -ftls-model=local-exec -Wall -Wextra $wrap \
+		-D_GNU_SOURCE -D"ABI_$abi" -DFFI_NAME="\"$name\"" -isystem "$include" \
 		-I "$TREE/tools/lib/trampfd" -I "$libffi/build/include" -o "$out/$program-$flavour" \
-		"$here"/{"$program",table,peers,libraries}.c "$here/targets.S" "$libffi/build/.libs/libffi.a" "$out/libtrampfd.a" "$@"
+		"$here"/{"$program",table,peers,libraries}.c "$here/targets.S" \
+		"$libffi/build/.libs/libffi.a" "$out/libtrampfd.a" "$@"
 }
 
 compile_all() { # PROGRAM [FLAG...]
@@ -44,7 +46,8 @@ libffcall() {
 	rm -rf "$ffcall.new" && mkdir "$ffcall.new"
 	say "fetching GNU libffcall for $debarch ..."
 	logged "$log" fetch_package "$debarch" "$ffcall.new" libffcall-dev
-	[ "$status" = 0 ] || die "could not fetch libffcall-dev of $debarch; is there a network? $(grep -m1 '^E:' "$log") (log: $log)"
+	[ "$status" = 0 ] || die "could not fetch libffcall-dev of $debarch; is there a network?" \
+		"$(grep -m1 '^E:' "$log") (log: $log)"
 	rm -rf "$apt"
 	mv "$ffcall.new" "$ffcall"
 }
@@ -66,7 +69,8 @@ include=$("$ROOT/harness/kernel/headers.sh" "$abi")
 mkdir -p "$out"
 link="-static -no-pie"
 make -C "$TREE/tools/lib/trampfd" OUTPUT="$out" CC="ccache $cc" KHDR_INCLUDES="-isystem $include" \
-	"$out/libtrampfd.a" >"$LOG/bench-$abi.log" 2>&1 || die "libtrampfd does not compile (log: $LOG/bench-$abi.log)"
+	"$out/libtrampfd.a" >"$LOG/bench-$abi.log" 2>&1 ||
+		die "libtrampfd does not compile (log: $LOG/bench-$abi.log)"
 compile_all bench
 # Trampolines as near to their targets as in a program that uses shared libraries
 case $abi in

@@ -41,8 +41,9 @@ out=$WORK/bench/$abi
 mkdir -p "$out"
 include=$("$ROOT/harness/kernel/headers.sh" "$abi")
 here=$ROOT/harness/bench
-$cc -static -no-pie -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -D"ABI_$abi" -isystem "$include" -o "$out/exact" \
-	"$here/exact.c" "$here/targets.S"
-ICOUNT=yes "$ROOT/harness/guest/vm.sh" "${KERNEL:-$(fact kernel "$abi")}" "$out/exact" >"$out/exact.now" </dev/null
+$cc -static -no-pie -O2 -Wall -Wextra -Werror -D_GNU_SOURCE -D"ABI_$abi" -isystem "$include" \
+	-o "$out/exact" "$here/exact.c" "$here/targets.S"
+kernel=${KERNEL:-$(fact kernel "$abi")}
+ICOUNT=yes "$ROOT/harness/guest/vm.sh" "$kernel" "$out/exact" >"$out/exact.now" </dev/null
 cat "$out/exact.now"
 diff <(known "$abi") "$out/exact.now"

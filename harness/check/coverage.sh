@@ -36,19 +36,25 @@ trap 'rm -rf "$run"' EXIT
 files=
 for abi in $abis; do
 	"$ROOT/harness/check/selftests.sh" "$abi" >/dev/null
-	for test in $(<"$WORK/selftests/$abi/tests"); do files+=" $WORK/selftests/$abi/$test:$abi/$test"; done
+	for test in $(<"$WORK/selftests/$abi/tests"); do
+		files+=" $WORK/selftests/$abi/$test:$abi/$test"
+	done
 done
 guest_script >"$run/script"
-FILES=$files TIMEOUT=600 "$ROOT/harness/guest/vm.sh" "$arch-gcov" "$run/script" >"$run/gcda.tar" </dev/null
+FILES=$files TIMEOUT=600 \
+	"$ROOT/harness/guest/vm.sh" "$arch-gcov" "$run/script" >"$run/gcda.tar" </dev/null
 
 tar -xf "$run/gcda.tar" -C "$run" --no-same-owner
-[ ! -e "$run/failed" ] || die "tests failed: $(paste -sd' ' "$run/failed"); run them: make check ARCH=$arch"
+[ ! -e "$run/failed" ] ||
+	die "tests failed: $(paste -sd' ' "$run/failed"); run them: make check ARCH=$arch"
 # The kernel names the files by where they were built.
 find "$WORK/$arch-gcov" -name '*.gcda' -delete
 cp -R "$run$WORK/$arch-gcov/." "$WORK/$arch-gcov/"
 report=$WORK/coverage/$arch
 mkdir -p "$report"
 cd "$TREE"
-gcovr --gcov-executable "${cross}gcov" --root "$TREE" --filter '.*/trampfd[^/]*/?[^/]*\.[ch]$' --exclude '.*kunit.*' --branches \
-	--fail-under-line 95 --fail-under-branch 85 --exclude-unreachable-branches --html-details "$report/index.html" --print-summary --txt - "$WORK/$arch-gcov"
+gcovr --gcov-executable "${cross}gcov" --root "$TREE" \
+	--filter '.*/trampfd[^/]*/?[^/]*\.[ch]$' --exclude '.*kunit.*' \
+	--branches --exclude-unreachable-branches --fail-under-line 95 --fail-under-branch 85 \
+	--html-details "$report/index.html" --print-summary --txt - "$WORK/$arch-gcov"
 say "report: $report/index.html"

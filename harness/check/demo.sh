@@ -16,7 +16,8 @@ build_sample() { # ABI
 	include=$("$ROOT/harness/kernel/headers.sh" "$1")
 	sample=$WORK/samples/$1/closures
 	mkdir -p "${sample%/*}"
-	$cc -static -O2 -Wall -Wextra -Werror -isystem "$include" -o "$sample" "$ROOT/samples/trampfd/closures.c" ||
+	$cc -static -O2 -Wall -Wextra -Werror -isystem "$include" \
+		-o "$sample" "$ROOT/samples/trampfd/closures.c" ||
 		die "the sample does not compile for $1"
 }
 
@@ -30,7 +31,8 @@ disassemble() {
 		# shellcheck disable=SC2086 # one argument each byte
 		printf '%b' "$(printf '\\x%s' ${line#*bytes:})" >"$bytes"
 		echo
-		$disassembler -b binary -D "$bytes" | sed -n 's/^ *\([0-9a-f]*\):\t[0-9a-f ]*\t\(.*\)$/    \1  \2/p' | grep -v 'int3$' | expand
+		$disassembler -b binary -D "$bytes" |
+			sed -n 's/^ *\([0-9a-f]*\):\t[0-9a-f ]*\t\(.*\)$/    \1  \2/p' | grep -v 'int3$' | expand
 	done
 }
 
@@ -50,8 +52,8 @@ check() {
 	expect "a memfd refused" '\(memfd_create\) +EPERM'
 	expect "three sorts, each through its closure" 'closure at 0x[0-9a-f]+, called [0-9]{6} times'
 	expect "the longest line of the file first" \
-		"^        $(awk '{ if (length > n) { n = length; l = $0 } } END { print substr(l, 1, 16) }' "$TREE/MAINTAINERS" |
-			sed 's/[][\.*^$+?(){}|]/\\&/g')"
+		"^        $(awk 'length > n { n = length; l = $0 } END { print substr(l, 1, 16) }' \
+			"$TREE/MAINTAINERS" | sed 's/[][\.*^$+?(){}|]/\\&/g')"
 	expect "code r-x" 'r-xp .*anon_inode:\[trampfd\]'
 	expect "a table rw-" 'rw-p .*anon_inode:\[trampfd\]'
 	expect "no mapping both w and x" 'executable at once: 0$'

@@ -23,16 +23,20 @@ tidy() { rm -f "$TREE"/Documentation/networking/netlink_spec/*.rst; }
 render() { make -C "$TREE" ARCH=x86_64 O="$out" SPHINXDIRS="$books" htmldocs; }
 
 # A book alone knows no document of another, which is no fault of ours.
-complaints() { grep -F -f <(sed 's|^|/|' "$WORK/overlaid") "$log" | grep -v 'WARNING: unknown document: '; }
+complaints() {
+	grep -F -f <(sed 's|^|/|' "$WORK/overlaid") "$log" | grep -v 'WARNING: unknown document: '
+}
 
 open_work
 mkdir -p "$out"
 lock "$out"
 start=$SECONDS
-[ -d "$output" ] || say "rendering (some minutes the first time, as all documents beside ours are read) ..."
+[ -d "$output" ] ||
+	say "rendering (some minutes the first time, as all documents beside ours are read) ..."
 forget
 trap tidy EXIT
 render >"$log" 2>&1 || die "htmldocs failed: $(tail -n 3 "$log") (log: $log)"
-[ -e "$output/userspace-api/_images/trampfd.svg" ] || die "the picture is not in the rendered document (log: $log)"
+[ -e "$output/userspace-api/_images/trampfd.svg" ] ||
+	die "the picture is not in the rendered document (log: $log)"
 ! complaints >&2 || die "Sphinx or kernel-doc complains of files of ours, above (log: $log)"
 say "rendered in $(elapsed "$start"): $output/userspace-api/trampfd.html"

@@ -27,10 +27,13 @@ for file in "${files[@]}" include/linux/trampfd.h; do
 done
 echo "Size of the objects, $arch"
 (cd "$WORK/$arch" && size -t "${files[@]/%.c/.o}")
-for variant in without-trampfd without-tests; do "$ROOT/harness/kernel/kernel.sh" "$arch-$variant"; done
+for variant in without-trampfd without-tests; do
+	"$ROOT/harness/kernel/kernel.sh" "$arch-$variant"
+done
 echo "vmlinux with trampfd (without its KUnit tests), and without, $arch"
 size "$WORK/$arch"-without-{tests,trampfd}/vmlinux
-python3 -B "$TREE/scripts/bloat-o-meter" -c "$WORK/$arch"-without-{trampfd,tests}/vmlinux | grep '^add/\|^Total'
+python3 -B "$TREE/scripts/bloat-o-meter" -c "$WORK/$arch"-without-{trampfd,tests}/vmlinux |
+	grep '^add/\|^Total'
 for abi in $abis; do
 	echo "Trampolines of $abi"
 	"$ROOT/harness/check/sequences.sh" "$arch" "$abi"

@@ -32,7 +32,8 @@ guest_tap() { # NAME INDENT ARCH PROGRAM...
 	local name=$1 in=$2 log good bad skips want status=0 why='' start=$SECONDS
 	log=$(log_of "$name")
 	shift 2
-	CONSOLE=$log.console "${GUEST:-$ROOT/harness/guest/vm.sh}" "$@" >"$log.tap" 2>"$log.log" </dev/null || status=$?
+	CONSOLE=$log.console "${GUEST:-$ROOT/harness/guest/vm.sh}" "$@" \
+		>"$log.tap" 2>"$log.log" </dev/null || status=$?
 	bad=$(count "^${in}not ok " "$log.tap")
 	skips=$(count "^${in}ok .*# SKIP|^${in}1\.\.0 # SKIP" "$log.tap")
 	good=$(($(count "^${in}ok " "$log.tap") - $(count "^${in}ok .*# SKIP" "$log.tap")))
@@ -52,9 +53,12 @@ guest_tap() { # NAME INDENT ARCH PROGRAM...
 		echo "ok      $name: $good passed, $skips skipped  $(elapsed "$start")"
 		return
 	fi
-	echo "FAILED  $name: $good passed, $bad failed, $skips skipped${why:+; $why}  $(elapsed "$start")  (logs: $log.*)"
+	echo "FAILED  $name: $good passed, $bad failed, $skips skipped${why:+; $why} " \
+		"$(elapsed "$start")  (logs: $log.*)"
 	grep -aE "^${in}not ok " "$log.tap" | sed 's/^/        /' || :
-	[ -z "$why" ] || { failed=$((failed + 1)) && tail -n 5 "$log.tap" "$log.log" | sed 's/^/        /'; }
+	[ -n "$why" ] || return 0
+	failed=$((failed + 1))
+	tail -n 5 "$log.tap" "$log.log" | sed 's/^/        /'
 }
 
 tally() {

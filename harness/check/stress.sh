@@ -14,7 +14,8 @@ usage() { die "usage: stress.sh KERNEL SECONDS (make stress SECONDS=300 ARCH=x86
 kernel=$1 seconds=$2
 [[ $seconds =~ ^[1-9][0-9]*$ ]] || usage "'$seconds' is no number of seconds"
 abis=$(fact abis "$kernel")
-[ -n "$(fact debarch "$kernel")" ] || die "Debian has no C library for the programs of $kernel: the stress test needs one"
+[ -n "$(fact debarch "$kernel")" ] ||
+	die "Debian has no C library for the programs of $kernel: the stress test needs one"
 open_work
 "$ROOT/harness/kernel/kernel.sh" "$kernel"
 run=$(mktemp -d "$WORK/stress.XXXXXX")
@@ -32,6 +33,7 @@ for abi in $abis; do
 	say "stress, $abi on $kernel, $seconds s ..."
 	# The clock of a guest falls behind on a busy host.
 	FILES=$WORK/selftests/$abi/stress_test APPEND="ramdisk_size=16384" TIMEOUT=$((seconds * 5 + 300)) \
-		CONSOLE=$LOG/stress-$abi-$kernel.console "$ROOT/harness/guest/vm.sh" "$kernel" "$run/stress" </dev/null || status=1
+		CONSOLE=$LOG/stress-$abi-$kernel.console \
+		"$ROOT/harness/guest/vm.sh" "$kernel" "$run/stress" </dev/null || status=1
 done
 exit $status

@@ -7,7 +7,8 @@
 # shellcheck source=harness/kernel/arch.sh
 . "$ROOT/harness/kernel/arch.sh"
 
-[ -n "${2:-}" ] || die "say which test: make test T=map_test.code_is_never_mapped_writable, or T=map_test for all of a program"
+[ -n "${2:-}" ] || die "say which test: make test T=map_test.code_is_never_mapped_writable," \
+	"or T=map_test for all of a program"
 kernel=$1 program=${2%%.*} test=${2#*.}
 [ "$test" != "$2" ] || test=
 abis=$(fact abis "$kernel")
@@ -25,9 +26,11 @@ for abi in $abis; do
 	*.*) options=(-f "${test%%.*}" -t "${test#*.}") ;;
 	*) options=(-t "$test") ;;
 	esac
-	"$ROOT/harness/guest/vm.sh" "$kernel" "$WORK/selftests/$abi/$program" "${options[@]}" </dev/null || status=$?
+	"$ROOT/harness/guest/vm.sh" "$kernel" "$WORK/selftests/$abi/$program" "${options[@]}" </dev/null ||
+		status=$?
 	ran=yes
 done
 # shellcheck disable=SC2086 # words
-[ -n "$ran" ] || die "no such program: '$program'; for $kernel there are: $(printf '%s\n' $there | sort -u | xargs)"
+[ -n "$ran" ] || die "no such program: '$program'; for $kernel there are:" \
+	"$(printf '%s\n' $there | sort -u | xargs)"
 exit $status

@@ -15,9 +15,10 @@ objects="fs/trampfd/geometry.o fs/trampfd/inode.o arch/x86/kernel/trampfd.o"
 dir=$WORK/fuzz
 # Faults are its own to handle; no thread, as it forks; a minute for one input,
 # which takes milliseconds, is a hang.
-options="-handle_segv=0 -handle_bus=0 -handle_ill=0 -rss_limit_mb=0 -timeout=60 -max_len=128 -len_control=0"
-options+=" -print_final_stats=1 -artifact_prefix=/tmp/fuzz/crashes/"
-quiet='/NEW \|REDUCE \|RELOAD \|WARNING: Failed\|Recommended\|recommended\|# Uses: /d' # of what it says
+options="-handle_segv=0 -handle_bus=0 -handle_ill=0 -rss_limit_mb=0 -timeout=60"
+options+=" -max_len=128 -len_control=0 -print_final_stats=1 -artifact_prefix=/tmp/fuzz/crashes/"
+# Not of what it says
+quiet='/NEW \|REDUCE \|RELOAD \|WARNING: Failed\|Recommended\|recommended\|# Uses: /d'
 
 build_program() {
 	local include engine cc
@@ -25,7 +26,8 @@ build_program() {
 	engine=$(ls /usr/lib/llvm-19/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a) ||
 		die "libFuzzer is not there: install the package libclang-rt-19-dev"
 	cc=$(fact cc $arch)
-	$cc -static -O2 -Wall -Wextra -Wno-missing-field-initializers -isystem "$include" -o "$dir/fuzz" "$ROOT/harness/fuzz/fuzz.c" "$engine" -lstdc++ -lm
+	$cc -static -O2 -Wall -Wextra -Wno-missing-field-initializers -isystem "$include" \
+		-o "$dir/fuzz" "$ROOT/harness/fuzz/fuzz.c" "$engine" -lstdc++ -lm
 }
 
 # In the guest. What it leaves goes out behind its other output, as text. One that
@@ -43,7 +45,8 @@ guest_script() { # MINUTES ARGUMENT...
 			sleep 1
 			n=\$((n + 1))
 		done
-		[ -e pcs ] || [ -n "\$(ls crashes)" ] || cp running "crashes/lost-\$(sha1sum <running | cut -c1-40)"
+		[ -e pcs ] || [ -n "\$(ls crashes)" ] ||
+			cp running "crashes/lost-\$(sha1sum <running | cut -c1-40)"
 		echo "== left"
 		tar cf - crashes corpus \$(ls pcs 2>/dev/null) | gzip | base64
 		exit "\$(cat status)"
@@ -66,7 +69,8 @@ fuzz() { # MINUTES ARGUMENT...
 	cp -R "$dir/corpus" "$run/fuzz/"
 	tar -czf "$run/corpus.tar.gz" -C "$run" fuzz
 	guest_script "$@" >"$run/fuzz.guest"
-	FILES="$dir/fuzz $run/corpus.tar.gz ${input:+$input:input}" SMP=${SMP:-1} MEM=1G TIMEOUT=$(($1 * 300)) \
+	FILES="$dir/fuzz $run/corpus.tar.gz ${input:+$input:input}" \
+		SMP=${SMP:-1} MEM=1G TIMEOUT=$(($1 * 300)) \
 		CONSOLE=$LOG/fuzz.console "$ROOT/harness/guest/vm.sh" $kernel "$run/fuzz.guest" </dev/null |
 		tee "$LOG/fuzz.log" | sed -u "/^== left/,\$d; $quiet" || status=$?
 	sed '1,/^== left/d' "$LOG/fuzz.log" | base64 -d | tar -xz -C "$run/left" --no-same-owner ||

@@ -19,7 +19,8 @@ if [ ! -x "$dir/bin/busybox" ]; then
 	say "fetching a static busybox for $debarch ..."
 	rm -rf "$dir.new"
 	logged "$log" fetch_package "$debarch" "$dir.new" busybox-static
-	[ "$status" = 0 ] || die "could not fetch busybox for $debarch; is there a network? $(grep -m1 '^E:' "$log") (log: $log)"
+	[ "$status" = 0 ] || die "could not fetch busybox for $debarch; is there a network?" \
+		"$(grep -m1 '^E:' "$log") (log: $log)"
 	rm -rf "$dir" "$apt"
 	mv "$dir.new/usr" "$dir"
 	rm -rf "$dir.new"

@@ -30,20 +30,25 @@ check_program() { # FILE
 	local abi is
 	[ -f "$1" ] || refuse "$1: no such file. PROGRAM is a static program of the host's, or busybox"
 	[ "$(head -c 2 "$1" | tr -d '\0')" != '#!' ] || return 0
-	is=$(readelf -hW "$1" 2>/dev/null |
-		awk '$1 == "Class:" { class = $2 } $1 == "Data:" { data = $(NF - 1) } $1 == "Machine:" { print class, data, $NF }')
+	is=$(readelf -hW "$1" 2>/dev/null | awk '
+		$1 == "Class:" { class = $2 }
+		$1 == "Data:" { data = $(NF - 1) }
+		$1 == "Machine:" { print class, data, $NF }')
 	[ -n "$is" ] || refuse "$1 is neither an ELF program nor a script"
 	for abi in ${facts[abis]}; do
 		[ "$is" != "$(fact elf "$abi")" ] || { abi= && break; }
 	done
-	[ -z "$abi" ] || refuse "$1 is $is; the $kernel kernel runs: ${facts[abis]}. Compile it with the compiler of one of these"
-	! readelf -lW "$1" | grep -q INTERP || refuse "$1 is linked dynamically, and the guest has no libraries: link it with -static"
+	[ -z "$abi" ] || refuse "$1 is $is; the $kernel kernel runs: ${facts[abis]}." \
+		"Compile it with the compiler of one of these"
+	! readelf -lW "$1" | grep -q INTERP ||
+		refuse "$1 is linked dynamically, and the guest has no libraries: link it with -static"
 }
 
 build_init() {
 	init=$WORK/$kernel/harness-init
 	[ ! "$init" -nt "$ROOT/harness/guest/init.c" ] || return 0
-	nolibc_cc "${facts[abis]%% *}" "$run/init" "$ROOT/harness/guest/init.c" || refuse "init.c does not compile"
+	nolibc_cc "${facts[abis]%% *}" "$run/init" "$ROOT/harness/guest/init.c" ||
+		refuse "init.c does not compile"
 	mv "$run/init" "$init"
 }
 
@@ -54,7 +59,8 @@ initramfs() {
 	for file in bin dev proc root sys tmp; do echo "dir /$file 0755 0 0"; done
 	echo "nod /dev/console 0600 0 0 c 5 1"
 	echo "file /init $init 0755 0 0"
-	[ -z "$busybox" ] || printf '%s\n' "slink /bin/sh busybox 0777 0 0" "file /bin/busybox $busybox 0755 0 0"
+	[ -z "$busybox" ] ||
+		printf '%s\n' "slink /bin/sh busybox 0777 0 0" "file /bin/busybox $busybox 0755 0 0"
 	[ ! -e "$run/args" ] || echo "file /.run $run/args 0600 0 0"
 	for file in "${files[@]}"; do
 		guest=${file#*:}
@@ -81,8 +87,9 @@ emulate() { # CHANNELS
 		-smp "${smp:-${facts[smp]}}" -m "${MEM:-${facts[memory]}}" \
 		-nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$WORK/$kernel/${facts[image]}" -initrd "$run/initramfs" \
-		-append "console=${facts[console]} panic=-1 ${facts[append]} ${APPEND:-}" -serial "file:$console_log" \
-		-device virtio-serial-device,max_ports=3 "$@" -device virtconsole,nr=0,chardev=out \
+		-append "console=${facts[console]} panic=-1 ${facts[append]} ${APPEND:-}" \
+		-serial "file:$console_log" -device virtio-serial-device,max_ports=3 "$@" \
+		-device virtconsole,nr=0,chardev=out \
 		-chardev "file,id=status,path=$run/status" -device virtserialport,nr=2,chardev=status
 }
 
@@ -122,20 +129,25 @@ last_line() { grep -a . "$console_log" | tail -n 1 | tr -cd '\n -~'; }
 verdict() {
 	local how number
 	complain 121 "the kernel panicked" 'Kernel panic - not syncing'
-	complain 122 "the kernel oopsed" 'Oops|BUG:|kernel BUG at|general protection fault|Unable to handle kernel|Internal error'
+	complain 122 "the kernel oopsed" \
+		'Oops|BUG:|kernel BUG at|general protection fault|Unable to handle kernel|Internal error'
 	if [ $ended = 124 ] || [ $ended = 137 ]; then
-		say "vm: time-out: no end after $timeout s; the kernel said last: $(last_line) (console: $console_log)"
+		say "vm: time-out: no end after $timeout s; the kernel said last: $(last_line)" \
+			"(console: $console_log)"
 		exit 120
 	fi
-	complain 123 "the kernel complained" 'WARNING:|cut here|INFO: |UBSAN:|KCSAN:|possible recursive locking|kobject_add_internal failed'
-	complain 125 "its files do not fit into the guest's memory (give it more: MEM=)" 'incomplete write|Initramfs unpacking failed'
+	complain 123 "the kernel complained" \
+		'WARNING:|cut here|INFO: |UBSAN:|KCSAN:|possible recursive locking|kobject_add_internal failed'
+	complain 125 "its files do not fit into the guest's memory (give it more: MEM=)" \
+		'incomplete write|Initramfs unpacking failed'
 	read -r how number 2>/dev/null <"$run/status" || {
 		say "vm: the guest ended without a status (QEMU: $ended, console: $console_log)"
 		exit 124
 	}
 	[ "$how" = exit ] || say "vm: $program was killed by signal $number (SIG$(kill -l "$number"))"
 	[ "$how" = exit ] || number=$((128 + number))
-	[ "$how$number" = exit0 ] || say "vm: exit status $number" # make, if it called us, has one of its own
+	# make, if it called us, has one of its own.
+	[ "$how$number" = exit0 ] || say "vm: exit status $number"
 	exit "$number"
 }
 
@@ -145,7 +157,8 @@ declare -A facts
 read_facts facts "$kernel"
 open_work
 busybox=
-[ -z "${facts[debarch]}" ] || busybox=$("$ROOT/harness/guest/busybox.sh" "${facts[debarch]}") || exit 125
+[ -z "${facts[debarch]}" ] ||
+	busybox=$("$ROOT/harness/guest/busybox.sh" "${facts[debarch]}") || exit 125
 run=$(mktemp -d "$WORK/vm.XXXXXX")
 emulator='' feeder='' viewer=''
 trap 'kill $emulator $feeder 2>/dev/null || :; rm -rf "$run"' EXIT
@@ -168,11 +181,13 @@ if [ $# != 0 ]; then
 	fi
 	printf '%s\0' "$guest_program" "$@" >"$run/args"
 fi
-[ -e "$WORK/$kernel/${facts[image]}" ] || refuse "there is no kernel $kernel yet: make kernel ARCH=$kernel"
+[ -e "$WORK/$kernel/${facts[image]}" ] ||
+	refuse "there is no kernel $kernel yet: make kernel ARCH=$kernel"
 console_log=${CONSOLE:-$LOG/vm-$kernel-$(basename "$program").console}
 : >"$console_log"
 build_init
 initramfs >"$run/list"
-"$WORK/$kernel/usr/gen_init_cpio" "$run/list" >"$run/initramfs" || refuse "cannot make the initramfs"
+"$WORK/$kernel/usr/gen_init_cpio" "$run/list" >"$run/initramfs" ||
+	refuse "cannot make the initramfs"
 boot
 verdict

@@ -26,11 +26,15 @@ llvm=-22 # of LLVM's tools
 # Kbuild takes an object's file in its directory for its name.
 profiled=()
 if [ "$variant" = gcov ]; then
-	for object in geometry inode trampfd trampfd_a32 ../../arm/kernel/trampfd_a32; do profiled+=("GCOV_PROFILE_$object.o=y"); done
+	for object in geometry inode trampfd trampfd_a32 ../../arm/kernel/trampfd_a32; do
+		profiled+=("GCOV_PROFILE_$object.o=y")
+	done
 elif [ "$variant" = kcov ]; then
 	# and those of mm/ and fs/ that our promises lean on
-	for object in geometry inode trampfd mmap vma mprotect mremap madvise filemap mlock gup userfaultfd \
-		readahead read_write splice; do profiled+=("KCOV_INSTRUMENT_$object.o=y"); done
+	for object in geometry inode trampfd mmap vma mprotect mremap madvise filemap mlock gup \
+		userfaultfd readahead read_write splice; do
+		profiled+=("KCOV_INSTRUMENT_$object.o=y")
+	done
 fi
 
 compile() { kmake "$kernel" "$out" "${compiler[@]}" "$@"; } # ARGUMENT...
@@ -38,9 +42,9 @@ compile() { kmake "$kernel" "$out" "${compiler[@]}" "$@"; } # ARGUMENT...
 # What we ask for, the last word last. Options that one base alone has stand in
 # config/<base>/.
 fragments() {
-	local file part
+	local file part configs=$ROOT/harness/kernel/config
 	for part in common "${facts[arch]}" selftests ${variant//+/ }; do
-		for file in "$ROOT/harness/kernel/config/$part.config" "$ROOT/harness/kernel/config/$BASE/$part.config"; do
+		for file in "$configs/$part.config" "$configs/$BASE/$part.config"; do
 			[ ! -f "$file" ] || echo "$file"
 		done
 		[ "$part" != selftests ] || echo "$TREE/tools/testing/selftests/trampfd/config"
@@ -51,7 +55,10 @@ fragments() {
 make_config() {
 	local tiny=("$TREE/kernel/configs/tiny.config" "$TREE/arch/$srcarch/configs/tiny.config")
 	[ -f "${tiny[1]}" ] || unset 'tiny[1]'
-	fragments | (cd "$out" && KCONFIG_CONFIG=.requested xargs "$TREE/scripts/kconfig/merge_config.sh" -m "${tiny[@]}") &&
+	fragments | (
+		cd "$out" &&
+			KCONFIG_CONFIG=.requested xargs "$TREE/scripts/kconfig/merge_config.sh" -m "${tiny[@]}"
+	) &&
 		compile KCONFIG_ALLCONFIG="$out/.requested" allnoconfig
 }
 
@@ -59,14 +66,19 @@ make_config() {
 # configuration made anew.
 configure() {
 	local key left
-	key=$(fragments | xargs cat | sha256sum; cd "$TREE"; { grep Kconfig "$WORK/overlaid" || :; } | xargs -r sha256sum)
+	key=$(
+		fragments | xargs cat | sha256sum
+		cd "$TREE"
+		{ grep Kconfig "$WORK/overlaid" || :; } | xargs -r sha256sum
+	)
 	[ "$(cat "$out/.fragments" 2>/dev/null)" != "$key" ] || return 0
 	say "configuring the kernel $name ..."
 	rm -f "$out/.fragments"
-	make_config >"$log" 2>&1 || die "cannot configure the kernel $name: $(tail -n 3 "$log") (log: $log)"
+	make_config >"$log" 2>&1 ||
+		die "cannot configure the kernel $name: $(tail -n 3 "$log") (log: $log)"
 	left=$(fragments | xargs python3 "$ROOT/harness/kernel/unmet.py" "$out/.config")
-	[ -z "$left" ] || die "the configuration of $name is not what the fragments ask for (a dependency is missing? see $out/.config):
-$left"
+	[ -z "$left" ] || die "the configuration of $name is not what the fragments ask for" \
+		"(a dependency is missing? see $out/.config):"$'\n'"$left"
 	echo "$key" >"$out/.fragments"
 }
 
@@ -78,32 +90,41 @@ failed() {
 build() {
 	local total=
 	[ -e "$out/$image" ] || total=${facts[objects]}
-	progress "kernel $name" "$log" '^  \(CC\|AS\) ' "$total" compile "${profiled[@]}" "${image##*/}" || failed
-	say "kernel $name: $(grep -c '^  \(CC\|AS\) ' "$log") objects, $(elapsed "$start"), image $(($(stat -c %s "$out/$image") / 1024)) KiB"
+	progress "kernel $name" "$log" '^  \(CC\|AS\) ' "$total" \
+		compile "${profiled[@]}" "${image##*/}" || failed
+	say "kernel $name: $(grep -c '^  \(CC\|AS\) ' "$log") objects, $(elapsed "$start")," \
+		"image $(($(stat -c %s "$out/$image") / 1024)) KiB"
 }
 
 # Another directory than the kernel's, which would else be compiled again with
 # the other flags, and yet again with its own.
 warnings() {
-	local ours borrowed=${facts[borrowed]} start=$SECONDS check=sparse others='tools|samples|Documentation'
+	local ours files borrowed=${facts[borrowed]} start=$SECONDS check=sparse
+	local others='tools|samples|Documentation'
 	[ "$variant" = lsm ] || others+='|security' # of modules that only x86_64-lsm has
 	# Debian's sparse does not know all that gcc has for riscv.
 	# shellcheck disable=SC2016 # the $ are make's and bash's
-	[ "$srcarch" != riscv ] || check='bash -c '\''exec sparse -D__typeof_unqual__=__typeof__ "$${@/#-march=*/-march=rv64imac}"'\'' sparse'
+	[ "$srcarch" != riscv ] ||
+		check='bash -c '\''exec sparse -D__typeof_unqual__=__typeof__ "$${@/#-march=*/-march=rv64imac}"'\'' sparse'
 	cd "$TREE"
-	mapfile -t ours < <(grep -E "^(arch/$srcarch/${borrowed:+|$borrowed}|[^a]).*\.[ch]$" "$WORK/overlaid" | grep -vE "^($others)/")
+	files="^(arch/$srcarch/${borrowed:+|$borrowed}|[^a]).*\.[ch]$"
+	mapfile -t ours < <(grep -E "$files" "$WORK/overlaid" |
+		grep -vE "^($others)/")
 	# Kbuild knows what is another architecture's by the way that leads there.
-	mapfile -t objects < <(printf '%s\n' "${ours[@]}" | sed -n "\\#^arch/$srcarch/#!s#^arch/#arch/$srcarch/kernel/../../#; s/c\$/o/p")
+	mapfile -t objects < <(printf '%s\n' "${ours[@]}" |
+		sed -n "\\#^arch/$srcarch/#!s#^arch/#arch/$srcarch/kernel/../../#; s/c\$/o/p")
 	(cd "$out" && rm -f "${objects[@]}")
 	compile W=1 C=$sparse CHECK="$check" "${objects[@]}" >"$log" 2>&1 || failed
-	! printf '%s\n' "${ours[@]#arch/}" | grep -F -f - "$log" | grep -vE '^  [A-Z]' || die "warnings in our files (log: $log)"
+	! printf '%s\n' "${ours[@]#arch/}" | grep -F -f - "$log" | grep -vE '^  [A-Z]' ||
+		die "warnings in our files (log: $log)"
 }
 
 open_work
 mkdir -p "$out"
 lock "$out"
 # Files that a configuration names, as it cannot know where the checkout is
-[ -z "$variant" ] || [ ! -d "$ROOT/harness/$variant" ] || ln -sfn "$ROOT/harness/$variant" "$out/$variant"
+[ -z "$variant" ] || [ ! -d "$ROOT/harness/$variant" ] ||
+	ln -sfn "$ROOT/harness/$variant" "$out/$variant"
 sparse=0 compiler=()
 case $lint in
 lint) sparse=2 ;;

@@ -30,7 +30,8 @@ source_package() {
 	say "fetching the source of libffi $version ..."
 	logged "$log" fetch_source trixie "libffi=$version"
 	[ "$status" = 0 ] ||
-		die "apt-get could not fetch the source of libffi $version; is there a network? $(grep -m1 '^E:' "$log") (log: $log)"
+		die "apt-get could not fetch the source of libffi $version; is there a network?" \
+			"$(grep -m1 '^E:' "$log") (log: $log)"
 	mv "$apt/libffi-${version%-*}" "$CACHE/libffi/$version"
 	rm -rf "$apt"
 }
@@ -47,7 +48,9 @@ patched_source() {
 }
 
 # As debian/rules does
-flags() { DEB_BUILD_MAINT_OPTIONS='' dpkg-architecture -a"$debarch" -f -c dpkg-buildflags --get "$1"; }
+flags() { # NAME
+	DEB_BUILD_MAINT_OPTIONS='' dpkg-architecture -a"$debarch" -f -c dpkg-buildflags --get "$1"
+}
 
 configure() {
 	local cflags trampolines=--disable-exec-static-tramp
@@ -57,17 +60,19 @@ configure() {
 	mkdir "$out/build"
 	cd "$out/build"
 	# shellcheck disable=SC2086 # words
-	../source/configure --host="${cross%-}" --build="$(dpkg-architecture -q DEB_BUILD_GNU_TYPE)" --prefix=/usr \
-		--enable-pax_emutramp $trampolines --without-gcc-arch --disable-docs --disable-multi-os-directory \
-		CC="$cc" CXX="$(fact cxx "$abi")" CPPFLAGS="$(flags CPPFLAGS)" CFLAGS="$cflags" CXXFLAGS="$(flags CXXFLAGS)" \
+	../source/configure --host="${cross%-}" --build="$(dpkg-architecture -q DEB_BUILD_GNU_TYPE)" \
+		--prefix=/usr --enable-pax_emutramp $trampolines --without-gcc-arch --disable-docs \
+		--disable-multi-os-directory CC="$cc" CXX="$(fact cxx "$abi")" \
+		CPPFLAGS="$(flags CPPFLAGS)" CFLAGS="$cflags" CXXFLAGS="$(flags CXXFLAGS)" \
 		CCASFLAGS="$cflags -Wa,--gdwarf-5" LDFLAGS="-Wl,-z,defs $(flags LDFLAGS)" \
-		TRAMPFD_CFLAGS="-I$TREE/tools/lib/trampfd -isystem $include" TRAMPFD_LIBS="$out/libtrampfd/libtrampfd.a"
+		TRAMPFD_CFLAGS="-I$TREE/tools/lib/trampfd -isystem $include" \
+		TRAMPFD_LIBS="$out/libtrampfd/libtrampfd.a"
 }
 
 libtrampfd() {
 	mkdir "$out/libtrampfd"
-	make -C "$TREE/tools/lib/trampfd" OUTPUT="$out/libtrampfd" CC="$cc" KHDR_INCLUDES="-isystem $include" \
-		"$out/libtrampfd/libtrampfd.a"
+	make -C "$TREE/tools/lib/trampfd" OUTPUT="$out/libtrampfd" CC="$cc" \
+		KHDR_INCLUDES="-isystem $include" "$out/libtrampfd/libtrampfd.a"
 }
 
 build() {
@@ -77,7 +82,10 @@ build() {
 	make -j"$(nproc)" MAKEINFO=true
 }
 
-case $flavour in debian | static | trampfd) ;; *) die "no such flavour: '$flavour' (there are: debian static trampfd)" ;; esac
+case $flavour in
+debian | static | trampfd) ;;
+*) die "no such flavour: '$flavour' (there are: debian static trampfd)" ;;
+esac
 cc=$(fact cc "$abi")
 cross=$(fact cross "$abi")
 debarch=$(fact debarch "$abi")
@@ -85,14 +93,19 @@ open_work
 mkdir -p "$WORK/libffi"
 lock "$out"
 include=$("$ROOT/harness/kernel/headers.sh" "$abi")
-key=$({ echo "$version" && cd "$ROOT" && find harness/libffi/*.patch harness/libffi/build.sh harness/libffi/tests -type f -print0 |
-	sort -z | xargs -0 cat && find "$TREE/tools/lib/trampfd" -maxdepth 1 -type f -name '*.[chS]' -print0 | sort -z | xargs -0 cat; } | sha256sum)
+key=$({
+	echo "$version"
+	find "$here"/*.patch "$here/build.sh" "$here/tests" -type f -print0 | sort -z | xargs -0 cat
+	find "$TREE/tools/lib/trampfd" -maxdepth 1 -type f -name '*.[chS]' -print0 |
+		sort -z | xargs -0 cat
+} | sha256sum)
 if [ "$(cat "$out/.key" 2>/dev/null)" != "$key" ]; then
 	source_package
 	rm -rf "$out" && mkdir "$out"
 	say "building libffi for $abi, $flavour ..."
 	logged "$log" build
-	[ "$status" = 0 ] || die "libffi does not build for $abi, $flavour: $(grep -m3 -iE 'error|FAILED|\*\*\*' "$log") (log: $log)"
+	[ "$status" = 0 ] || die "libffi does not build for $abi, $flavour:" \
+		"$(grep -m3 -iE 'error|FAILED|\*\*\*' "$log") (log: $log)"
 	echo "$key" >"$out/.key"
 fi
 echo "$out"

@@ -53,7 +53,8 @@ run_ours() { # WHAT ARGUMENT...
 	shift
 	run trampfd "$what" --sandbox "$@" "$abi" trampfd
 	[ ! -s "$forbidden" ] || complain "$abi on $KERNEL, $what: memory both writable and executable"
-	compare "$abi on $KERNEL, $what: pass with Debian's libffi and not with ours" "$lists/debian" "$lists/trampfd"
+	compare "$abi on $KERNEL, $what: pass with Debian's libffi and not with ours" \
+		"$lists/debian" "$lists/trampfd"
 }
 
 symbols() { # FLAVOUR
@@ -72,19 +73,23 @@ check() {
 	run debian "Debian's" "$abi" debian
 	run debian-sandbox "Debian's, sandbox" --sandbox "$abi" debian
 	run_ours "ours, sandbox"
-	[ -n "$(comm -13 "$lists/debian-sandbox" "$lists/trampfd")" ] || complain "$abi: Debian's closures work in the sandbox"
+	[ -n "$(comm -13 "$lists/debian-sandbox" "$lists/trampfd")" ] ||
+		complain "$abi: Debian's closures work in the sandbox"
 	run_ours "ours, static, sandbox" --static
 	for KERNEL in ${kernels#"$first"} $first-without-trampfd; do run_ours "ours, sandbox"; done
 	symbols debian >"$lists/symbols-debian"
 	symbols trampfd >"$lists/symbols-trampfd"
-	cmp "$lists/symbols-debian" "$lists/symbols-trampfd" || complain "$abi: other symbols than Debian's"
+	cmp "$lists/symbols-debian" "$lists/symbols-trampfd" ||
+		complain "$abi: other symbols than Debian's"
 }
 
 check_quickly() {
 	local sum kernel=${KERNEL:-$(kernels_of "$abi" | cut -d' ' -f1)}
-	sum=$(KERNEL=$kernel LIBFFI_TEST_OPTIMIZATION=-O2 "$here/test.sh" --sandbox "$abi" trampfd closure.exp)
+	sum=$(KERNEL=$kernel LIBFFI_TEST_OPTIMIZATION=-O2 \
+		"$here/test.sh" --sandbox "$abi" trampfd closure.exp)
 	grep -q '^PASS: ' "$sum" || die "nothing passes: $sum"
-	[ ! -s "$(dirname "$(dirname "$sum")")/forbidden" ] || complain "$abi: memory both writable and executable"
+	[ ! -s "$(dirname "$(dirname "$sum")")/forbidden" ] ||
+		complain "$abi: memory both writable and executable"
 	! grep -E '^(FAIL|UNRESOLVED|ERROR|WARNING): ' "$sum" || complain "$abi: see above"
 }
 

@@ -18,7 +18,9 @@ sandbox=
 if [ -e /programs/sandbox ]; then
 	sandbox=./sandbox
 	mount -o remount,ro /programs
-	for dir in /tmp /dev/shm /dev/pts /dev /sys/kernel/debug /sys /proc; do mount -o remount,noexec $dir; done
+	for dir in /tmp /dev/shm /dev/pts /dev /sys/kernel/debug /sys /proc; do
+		mount -o remount,noexec $dir
+	done
 	mount -o remount,ro /
 	if grep ' rw,' /proc/mounts | grep -v noexec; then exit 1; fi
 fi

@@ -40,7 +40,8 @@ suite() { # PASS DIRECTORY OUTDIR [NAME.exp...]
 	shift 3
 	mkdir -p "$outdir"
 	DEJAGNU=$here/site.exp GUEST_PASS=$pass GUEST_DIR=$dir GUEST_STATIC=${static:+$ours} \
-		make -C "$ours/build/testsuite" check-DEJAGNU RUNTESTFLAGS="--target_board=guest --outdir=$outdir $*" \
+		make -C "$ours/build/testsuite" check-DEJAGNU \
+		RUNTESTFLAGS="--target_board=guest --outdir=$outdir $*" \
 		>"$log-$pass.log" 2>&1 </dev/null
 }
 
@@ -63,27 +64,33 @@ collect() {
 	say "libffi for $abi: compiling its tests${static:+, static} ..."
 	$cc -fPIC -O2 -Wall -Wextra -c -o "$ours/maps.o" "$here/maps.c"
 	suite collect "$programs" "$programs/dejagnu" "$@" || : # what was not run has no output to fit
-	compgen -G "$programs/*.exe" >/dev/null || die "no test compiles for $abi, $flavour (log: $log-collect.log)"
+	compgen -G "$programs/*.exe" >/dev/null ||
+		die "no test compiles for $abi, $flavour (log: $log-collect.log)"
 	include=$("$ROOT/harness/kernel/headers.sh" "$abi")
 	$cc -shared -o "$programs/maps.so" "$ours/maps.o"
-	$cc -static -O2 -Wall -Wextra -isystem "$include" -o "$programs/sandbox" "$ROOT/harness/guest/sandbox.c"
+	$cc -static -O2 -Wall -Wextra -isystem "$include" \
+		-o "$programs/sandbox" "$ROOT/harness/guest/sandbox.c"
 	for program in "$programs"/*.exe "$programs/maps.so"; do copy_libraries "$program"; done
 	"${cross}strip" "$programs"/*.exe
-	readelf -lW "$(compgen -G "$programs/*.exe" | head -n 1)" | sed -n 's/.*interpreter: \(.*\)\]/\1/p' >"$programs/interpreter"
+	readelf -lW "$(compgen -G "$programs/*.exe" | head -n 1)" |
+		sed -n 's/.*interpreter: \(.*\)\]/\1/p' >"$programs/interpreter"
 	touch "$programs/.collected"
 }
 
 run() {
-	local files=(lib maps.so interpreter) tar=$results.tar
+	local files=(lib maps.so interpreter) tar=$results.tar memory=1G
 	rm -rf "$results" && mkdir -p "$results/lib"
 	[ -n "$static" ] || cp -L "$out/build/.libs/libffi.so.8" "$results/lib/"
 	(cd "$programs" && find . -maxdepth 1 -name '*.exe' -printf '%P\n') >"$results/list"
 	[ -z "$sandbox" ] || files+=(sandbox)
 	files+=(-C "$results" lib) # the later one counts
 	tar -I "xz -T0 -2" -cf "$tar" -C "$programs" -T "$results/list" "${files[@]}"
-	say "libffi for $abi, $flavour${suffix:+,${suffix//-/ }}${how:+,${how//-/ }}: running $(wc -l <"$results/list") programs ..."
-	MEM=${MEM:-$([ -z "$static" ] && echo 1G || echo 6G)} TIMEOUT=${TIMEOUT:-3600} FILES=$tar:programs.tar CONSOLE=$log.console \
-		"$ROOT/harness/guest/vm.sh" "$kernel" "$here/guest.sh" "${TRAMPFD_BACKEND:-}" >"$log.tar" 2>"$log.log" </dev/null ||
+	say "libffi for $abi, $flavour${suffix:+,${suffix//-/ }}${how:+,${how//-/ }}:" \
+		"running $(wc -l <"$results/list") programs ..."
+	[ -z "$static" ] || memory=6G
+	MEM=${MEM:-$memory} TIMEOUT=${TIMEOUT:-3600} FILES=$tar:programs.tar CONSOLE=$log.console \
+		"$ROOT/harness/guest/vm.sh" "$kernel" "$here/guest.sh" "${TRAMPFD_BACKEND:-}" \
+		>"$log.tar" 2>"$log.log" </dev/null ||
 		die "the guest failed: $(tail -n 1 "$log.log") (log: $log.log, console: $log.console)"
 	tar -xf "$log.tar" -C "$results"
 	rm "$log.tar" "$tar"
@@ -104,8 +111,10 @@ report() {
 	grep -lvE '^[0-9]+ mappings$' "$results"/*.maps >"$results/forbidden" || :
 	say "libffi for $abi, $flavour${suffix:+,${suffix//-/ }}${how:+,${how//-/ }}:" \
 		"$(sed -n 's/^# of \(.*[^\t]\)\t\t*\([0-9]*\)$/\2 \1,/p' "$sum" | paste -sd' ' | sed 's/,$//')"
-	say "  of $looked programs that got to their end $(wc -l <"$results/forbidden") had memory both writable and executable"
-	[ "$looked" -ge "$ended" ] || die "$ended programs ended well, and only $looked were looked at ($results/*.maps)"
+	say "  of $looked programs that got to their end $(wc -l <"$results/forbidden")" \
+		"had memory both writable and executable"
+	[ "$looked" -ge "$ended" ] ||
+		die "$ended programs ended well, and only $looked were looked at ($results/*.maps)"
 	echo "$sum"
 }
 

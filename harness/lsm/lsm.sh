@@ -27,7 +27,8 @@ build_program() {
 }
 
 build_policies() {
-	local policy features=/etc/apparmor.d/abi/kernel-5.4-vanilla key=$WORK/$kernel/certs/signing_key.pem
+	local policy features=/etc/apparmor.d/abi/kernel-5.4-vanilla
+	local key=$WORK/$kernel/certs/signing_key.pem
 	checkpolicy -U allow -c 33 -o "$out/selinux.policy" "$policies/selinux.conf" ||
 		die "checkpolicy does not take harness/lsm/selinux.conf"
 	# without --features the host's kernel would have a say

@@ -55,11 +55,17 @@ exec=()
 check_namespaces() {
 	[ "$(id -u)" != 0 ] || return 0
 	command -v newuidmap >/dev/null ||
-		die "without root the tool root needs user namespaces: install the package uidmap, or run this as root"
+		die "without root the tool root needs user namespaces:" \
+			"install the package uidmap, or run this as root"
 	[ "$(grep -lE "^($(id -un)|$(id -u)):" /etc/subuid /etc/subgid 2>/dev/null | wc -l)" = 2 ] ||
-		die "$(id -un) has no subordinate IDs in /etc/subuid and /etc/subgid: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $(id -un), or run this as root"
+		die "$(id -un) has no subordinate IDs in /etc/subuid and /etc/subgid:" \
+			"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $(id -un)," \
+			"or run this as root"
 	"${namespace[@]}" true 2>/dev/null ||
-		die "this system lets $(id -un) make no user namespaces (sysctl kernel.unprivileged_userns_clone, kernel.apparmor_restrict_unprivileged_userns, user.max_user_namespaces): allow them, or run this as root"
+		die "this system lets $(id -un) make no user namespaces" \
+			"(sysctl kernel.unprivileged_userns_clone," \
+			"kernel.apparmor_restrict_unprivileged_userns, user.max_user_namespaces):" \
+			"allow them, or run this as root"
 }
 
 need_mmdebstrap() {
@@ -68,15 +74,20 @@ need_mmdebstrap() {
 		die "mmdebstrap is needed: apt-get install --no-install-recommends mmdebstrap uidmap, as root"
 	fi
 	say "installing mmdebstrap (log: $log)"
-	{ apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends mmdebstrap; } >"$log" 2>&1 </dev/null ||
+	{
+		apt-get update &&
+			DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends mmdebstrap
+	} >"$log" 2>&1 </dev/null ||
 		failed "apt-get could not install mmdebstrap"
 }
 
 mirror() {
 	local mirror=${TRAMPFD_MIRROR:-}
 	# shellcheck disable=SC2016 # apt's $
-	[ -n "$mirror" ] || mirror=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | sort -u | grep -m 1 '/debian/$') ||
-		die "no mirror of Debian's packages is known: set TRAMPFD_MIRROR to one that has trixie, trixie-backports and sid"
+	[ -n "$mirror" ] || mirror=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null |
+		sort -u | grep -m 1 '/debian/$') ||
+		die "no mirror of Debian's packages is known: set TRAMPFD_MIRROR to one that has trixie," \
+			"trixie-backports and sid"
 	echo "${mirror%/}"
 }
 
@@ -93,18 +104,24 @@ failed() { # WHAT
 }
 
 # How the machine's own apt reaches its mirror: proxies, what it trusts
-acquire() { apt-config dump 2>/dev/null | grep -E '^Acquire::(Check|Max-ValidTime|Retries|https?|Proxy)' || :; }
+acquire() {
+	apt-config dump 2>/dev/null |
+		grep -E '^Acquire::(Check|Max-ValidTime|Retries|https?|Proxy)' || :
+}
 
 make_root() { # ROOT
 	local keyring=/usr/share/keyrings/debian-archive-keyring.gpg
-	[ -e $keyring ] || die "there is no $keyring to verify packages with: install debian-archive-keyring"
-	set -- "$1" --variant=apt --architectures=amd64 --keyring=$keyring --include=ca-certificates --aptopt="$cache/apt.conf" trixie
+	[ -e $keyring ] ||
+		die "there is no $keyring to verify packages with: install debian-archive-keyring"
+	set -- "$1" --variant=apt --architectures=amd64 --keyring=$keyring --include=ca-certificates \
+		--aptopt="$cache/apt.conf" trixie
 	mkdir -p "$1"
 	acquire >"$cache/apt.conf"
 	if [ "$(id -u)" = 0 ]; then
 		sources trixie trixie-updates | mmdebstrap "${@:2}" "$1" -
 	else
-		sources trixie trixie-updates | mmdebstrap --mode=unshare "${@:2}" - - | "${namespace[@]}" tar -xC "$1" --exclude='./dev/*'
+		sources trixie trixie-updates | mmdebstrap --mode=unshare "${@:2}" - - |
+			"${namespace[@]}" tar -xC "$1" --exclude='./dev/*'
 	fi
 }
 
@@ -112,12 +129,15 @@ make_root() { # ROOT
 install_packages() { # ROOT
 	local packages
 	mapfile -t packages < <(sed -n '/^[a-z]/p' "$here/packages.txt")
-	sources trixie trixie-updates trixie-backports sid | run_in "$1" tee /etc/apt/sources.list >/dev/null
+	sources trixie trixie-updates trixie-backports sid |
+		run_in "$1" tee /etc/apt/sources.list >/dev/null
 	run_in "$1" tee /etc/apt/preferences.d/trampfd <"$here/preferences" >/dev/null
-	[ ! -e /etc/resolv.conf ] || cp -fL /etc/resolv.conf "$1/etc/resolv.conf" # not in a namespace: the same owner
+	# Not in a namespace: the same owner
+	[ ! -e /etc/resolv.conf ] || cp -fL /etc/resolv.conf "$1/etc/resolv.conf"
 	run_in "$1" dpkg --configure -a
 	run_in "$1" apt-get update
-	run_in "$1" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends --no-remove \
+	run_in "$1" env DEBIAN_FRONTEND=noninteractive \
+		apt-get install -y --no-install-recommends --no-remove \
 		-o Acquire::Retries=3 -o Dpkg::Options::=--force-unsafe-io "${packages[@]}"
 	run_in "$1" apt-get clean
 	run_in "$1" mkdir -p "/$state"
@@ -137,15 +157,20 @@ open_root() {
 	local start=$SECONDS free
 	mkdir -p "$cache"
 	exec 7>"$root.lock"
-	flock -n 7 || { say "waiting for another command that changes the tool root $root ..." && flock 7; }
+	flock -n 7 || {
+		say "waiting for another command that changes the tool root $root ..."
+		flock 7
+	}
 	[ ! -e "$root/$mark" ] || [ -n "$update" ] || return 0
 	check_namespaces
 	: >"$log"
 	if [ ! -e "$root" ]; then
 		free=$(df --output=avail -BG "$cache" | tr -dc 0-9)
-		[ "$free" -ge $space ] || die "$cache has $free GiB free and the tool root needs $space: make room, or set TRAMPFD_CACHE to a directory elsewhere"
+		[ "$free" -ge $space ] || die "$cache has $free GiB free and the tool root needs $space:" \
+			"make room, or set TRAMPFD_CACHE to a directory elsewhere"
 		need_mmdebstrap
-		say "making the tool root $root: Debian 13 with compilers and QEMU, about 1.2 GiB to fetch, $space GiB on disk (log: $log)"
+		say "making the tool root $root: Debian 13 with compilers and QEMU," \
+			"about 1.2 GiB to fetch, $space GiB on disk (log: $log)"
 		"${namespace[@]}" rm -rf "$root.new"
 		logged "cannot make a Debian 13 root" make_root "$root.new"
 		logged "cannot install the packages of harness/root/packages.txt" install_packages "$root.new"

@@ -60,11 +60,14 @@ bind() { # WHAT WHERE
 # gives is what its memory happened to hold)
 error() { # STATUS
 	local said
-	grep -avxE 'started|Error occurred during initialization of VM|.*Warning: .*(/proc/|pthread_).*|' /tmp/said >/tmp/errors || :
-	said=$(grep -aiE -m1 'error|exception|fail|fault|could not|cannot|unable|unexpected' /tmp/errors || tail -n 1 /tmp/errors)
+	grep -avxE -e 'started|Error occurred during initialization of VM' \
+		-e '.*Warning: .*(/proc/|pthread_).*|' /tmp/said >/tmp/errors || :
+	said=$(grep -aiE -m1 'error|exception|fail|fault|could not|cannot|unable|unexpected' \
+		/tmp/errors || tail -n 1 /tmp/errors)
 	[ "$1" -le 128 ] || [ "$1" = 255 ] || said="${said:+$said; }signal $(($1 - 128))"
 	echo "${said:-exit status $1}" | tr '\t' ' ' | tr -cd '\n -~' | cut -c1-200 |
-		sed 's/0x[0-9a-f]\{4,\}/0x.../g; s/\(attach.: \).* (Runtime/\1... (Runtime/; s/^\*\* (process:[0-9]*): //; s/\*\*: [0-9:.]*: /**: /'
+		sed 's/0x[0-9a-f]\{4,\}/0x.../g; s/\(attach.: \).* (Runtime/\1... (Runtime/
+			s/^\*\* (process:[0-9]*): //; s/\*\*: [0-9:.]*: /**: /'
 }
 
 try_all() { # LIBFFI
@@ -85,7 +88,8 @@ measure() { # LIBFFI
 
 try() { # COMMAND...
 	local status=0
-	timeout 120 chroot $root sh -c 'cd /mnt && exec "$@"' - $sandbox "$@" </dev/null >/tmp/said 2>&1 || status=$?
+	timeout 120 chroot $root sh -c 'cd /mnt && exec "$@"' - $sandbox "$@" \
+		</dev/null >/tmp/said 2>&1 || status=$?
 	if [ $status = 0 ] && grep -qx 'called back' /tmp/said; then
 		result=ok
 	elif grep -qx started /tmp/said; then

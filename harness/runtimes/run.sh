@@ -25,7 +25,8 @@ sources() {
 	open_apt
 	private_apt update >&2 || : # as in fetch_source()
 	# shellcheck disable=SC2016 # the $ are apt's
-	private_apt indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' 'Created-By: Packages' 'Origin: Debian' | sort -u
+	private_apt indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' \
+		'Created-By: Packages' 'Origin: Debian' | sort -u
 }
 
 bootstrap() {
@@ -35,7 +36,8 @@ bootstrap() {
 	rm -f "$image"
 	sources >"$CACHE/runtimes/sources"
 	# shellcheck disable=SC2016 # the $ are of the hook's shell
-	mmdebstrap --variant=minbase --include="$packages" --aptopt='APT::Install-Recommends "false"' --dpkgopt=force-unsafe-io \
+	mmdebstrap --variant=minbase --include="$packages" \
+		--aptopt='APT::Install-Recommends "false"' --dpkgopt=force-unsafe-io \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
 		--customize-hook="copy-in $here/Jna.java /opt" \
 		--customize-hook='chroot "$1" ecj -17 -proc:none -cp /usr/share/java/jna.jar /opt/Jna.java' \
@@ -52,7 +54,8 @@ userland() {
 	rm -f "$image.key"
 	say "installing a Debian userland into an image, some minutes (log: $log) ..."
 	logged "$log" bootstrap
-	[ "$status" = 0 ] || die "mmdebstrap could not make the userland; is there a network? $(grep -m1 '^E:' "$log") (log: $log)"
+	[ "$status" = 0 ] || die "mmdebstrap could not make the userland; is there a network?" \
+		"$(grep -m1 '^E:' "$log") (log: $log)"
 	echo "$key" >"$image.key"
 }
 
@@ -67,9 +70,12 @@ programs() {
 		dir=$("$ROOT/harness/libffi/build.sh" x86_64 "$flavour")
 		cp "$dir/build/.libs/libffi.so.8" "$out/$flavour.so"
 	done
-	$cc -O2 -Wall -Wextra -I "$dir/build/include" -o "$out/closures" "$here/closures.c" "$out/$flavour.so"
+	$cc -O2 -Wall -Wextra -I "$dir/build/include" -o "$out/closures" \
+		"$here/closures.c" "$out/$flavour.so"
 	files=
-	for file in "$out"/* "$here"/{python-*.py,*.{rb,scm,js,php,pl,lua,lsp}}; do files+=" $file:runtimes/${file##*/}"; done
+	for file in "$out"/* "$here"/{python-*.py,*.{rb,scm,js,php,pl,lua,lsp}}; do
+		files+=" $file:runtimes/${file##*/}"
+	done
 }
 
 guest() { # KERNEL WAY

@@ -52,8 +52,8 @@ def kernel_facts(kernel):
         check_variant(kernel, part)
         facts |= TABLE["variant"].get(part, {}) | own.get(part, {})
     facts.pop("bases", None)
-    for key in "variants", "rarer":
-        facts[key] = [name for name in facts[key] if BASE in bases(name)]
+    for key in "variants", "rarer", "checkers":
+        facts[key] = [name for name in facts[key] if not variant and BASE in bases(name)]
     cpu = os.environ.get("CPU") or facts["cpus"][0]
     machine = facts.pop("machine_with", {}).get(cpu.split(",")[0], facts["machine"])
     return facts | {"arch": arch, "variant": variant, "guest": f"{machine} -cpu {cpu}"}

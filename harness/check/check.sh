@@ -35,7 +35,8 @@ lint_style() {
 	mapfile -t files < <(ours .)
 	perl scripts/checkpatch.pl --strict --file "${files[@]}"
 	# enosys.c means it, libFuzzer has such names
-	perl scripts/checkpatch.pl --strict --ignore ENOSYS,CAMELCASE --file "$ROOT"/harness/{bench,check,fuzz,guest,libffi,lsm}/*.[ch] \
+	perl scripts/checkpatch.pl --strict --ignore ENOSYS,CAMELCASE --file \
+		"$ROOT"/harness/{bench,check,fuzz,guest,libffi,lsm}/*.[ch] \
 		"$ROOT"/harness/runtimes/closures.c
 }
 
@@ -47,9 +48,11 @@ lint_tests_named() {
 	names=$(grep -oE '``[a-z][a-zA-Z0-9_]{19,}``' "$ROOT/Documentation/userspace-api/trampfd.rst" | tr -d '`' | sort -u)
 	[ -n "$names" ]
 	for name in $names; do
-		grep -qE "^TEST\w*\((\w+, )?$name(, [0-9]+)?\)$" "$tests"/*_test.c || { echo "$name: the document names it, no test has this name" && return 1; }
+		grep -qE "^TEST\w*\((\w+, )?$name(, [0-9]+)?\)$" "$tests"/*_test.c ||
+			{ echo "$name: the document names it, no test has this name" && return 1; }
 	done
-	sed -nE 's/^TEST\w*\((\w+, )?([a-z]\w+)(, [0-9]+)?\)$/\2/p' "$tests"/{debug,limit,protect}_test.c | while read -r name; do
+	sed -nE 's/^TEST\w*\((\w+, )?([a-z]\w+)(, [0-9]+)?\)$/\2/p' \
+		"$tests"/{debug,limit,protect}_test.c | while read -r name; do
 		grep -qxF "$name" <<<"$names" || { echo "$name: a test of this name has no row in the document" && return 1; }
 	done
 }
@@ -67,7 +70,8 @@ lint_man() {
 errors_in() { # FILE
 	# shellcheck disable=SC2016 # the ` are of the text
 	case $1 in
-	*.h) sed -n '/^ \* Returns a new file descriptor/,/^ \* What the descriptor answers/s/^ \* - \(E[^:]*\):.*/\1/p' "$1" | tr -s ', ' '\n' ;;
+	*.h) sed -n '/^ \* Returns a new file descriptor/,/^ \* What the descriptor answers/s/^ \* - \(E[^:]*\):.*/\1/p' "$1" |
+		tr -s ', ' '\n' ;;
 	*.rst) sed -n '/^Errors of trampfd_create/,/^=/s/^   \* - ``\(E[A-Z0-9]*\)``$/\1/p' "$1" ;;
 	*.2) sed -n '/^\.SH ERRORS/,/^\.SH VERSIONS/s/^\.B \(E[A-Z0-9]*\)$/\1/p' "$1" ;;
 	esac
@@ -81,7 +85,8 @@ lint_errors() {
 	for doc in Documentation/userspace-api/trampfd.rst man/man2/trampfd_create.2; do
 		errors=$(errors_in "$doc")
 		echo "$errors" | sort -c || { echo "$doc: not in alphabetical order" && return 1; }
-		diff <(echo "$uapi") <(echo "$errors" | sort -u) || { echo "$doc does not have the errors of the uapi header" && return 1; }
+		diff <(echo "$uapi") <(echo "$errors" | sort -u) ||
+			{ echo "$doc does not have the errors of the uapi header" && return 1; }
 	done
 }
 
@@ -91,7 +96,8 @@ header_stands_alone() { # ABI
 	cc=$(fact cc "$1")
 	cxx=$(fact cxx "$1")
 	include=$("$ROOT/harness/kernel/headers.sh" "$1")
-	set -- -Wall -Wextra -Werror -fsyntax-only -nostdinc -isystem "$include" -include linux/trampfd.h -include linux/trampfd.h
+	set -- -Wall -Wextra -Werror -fsyntax-only -nostdinc -isystem "$include" \
+		-include linux/trampfd.h -include linux/trampfd.h
 	$cc -std=c90 "$@" -x c /dev/null
 	$cxx -std=c++98 "$@" -x c++ /dev/null
 }
@@ -300,7 +306,8 @@ if [ -n "$kernels" ]; then
 	tally
 	exit
 fi
-for promise in missing_mmdebstrap_is_named missing_network_is_named missing_room_is_named second_overlay_changes_nothing \
+for promise in missing_mmdebstrap_is_named missing_network_is_named missing_room_is_named \
+	second_overlay_changes_nothing \
 	overlay_follows_the_checkout bad_hunk_is_refused full_disk_is_named; do
 	step "${promise//_/ }" "$ROOT/harness/check/test-harness.sh" $promise
 done
@@ -309,7 +316,8 @@ step "scripts (shellcheck)" lint_scripts
 step "spelling (codespell)" lint_spelling
 step "style (checkpatch)" lint_style
 step "series" "$ROOT/harness/series/series.sh"
-for promise in file_without_a_patch_is_named file_of_two_patches_is_named second_cut_is_the_same series_is_signed_by_its_submitter; do
+for promise in file_without_a_patch_is_named file_of_two_patches_is_named second_cut_is_the_same \
+	series_is_signed_by_its_submitter; do
 	step "${promise//_/ }" "$ROOT/harness/check/test-harness.sh" $promise
 done
 for gate in $("$ROOT/harness/series/series-gate.sh" --quick); do

@@ -52,7 +52,9 @@ large_files_are_named() {
 
 panic_is_reported() { expect 121 'panicked: .*sysrq' vm "$arch" busybox sh -c 'echo c >/proc/sysrq-trigger'; }
 oops_is_reported() { expect 122 'oopsed: .*BUG: ' vm "$arch" busybox sh -c 'echo "BUG: a test" >/dev/kmsg'; }
-warning_is_reported() { expect 123 'complained: .*WARNING: ' vm "$arch" busybox sh -c 'echo "WARNING: a test" >/dev/kmsg'; }
+warning_is_reported() {
+	expect 123 'complained: .*WARNING: ' vm "$arch" busybox sh -c 'echo "WARNING: a test" >/dev/kmsg'
+}
 words_of_programs_are_theirs() { expect 0 '' vm "$arch" busybox sh -c 'echo "WARNING: a test" >/dev/console'; }
 hang_is_reported() { TIMEOUT=5 expect 120 'time-out.* last: \[ *[0-9]' vm "$arch" busybox sleep 1000; }
 lost_status_is_reported() { expect 124 'without a status' vm "$arch" busybox reboot -f; }
@@ -98,7 +100,8 @@ overlay_follows_the_checkout() {
 
 bad_hunk_is_refused() {
 	copy_checkout
-	printf '%s\n' '--- a/fs/open.c' '+++ b/fs/open.c' '@@ -1,1 +1,1 @@' '-no such line' '+another' >"$scratch/copy/series/hunks/zz-bad.patch"
+	printf '%s\n' '--- a/fs/open.c' '+++ b/fs/open.c' '@@ -1,1 +1,1 @@' '-no such line' '+another' \
+		>"$scratch/copy/series/hunks/zz-bad.patch"
 	expect 1 'zz-bad.patch does not apply to linux-source' "$scratch/copy/harness/kernel/tree.sh"
 	[ -z "$(changed)" ] || die "changed: $(changed)"
 }
@@ -136,7 +139,8 @@ series_is_signed_by_its_submitter() {
 	git config --global user.name "A Submitter"
 	git config --global user.email a@submitter.example
 	"$scratch/copy/harness/series/series.sh"
-	grep -qx 'Signed-off-by: A Submitter <a@submitter.example>' "$(dirname "$tree")"/series/0001-*.patch || die "not signed"
+	grep -qx 'Signed-off-by: A Submitter <a@submitter.example>' "$(dirname "$tree")"/series/0001-*.patch ||
+		die "not signed"
 }
 
 # A stand-in for a command that the harness calls.
@@ -177,7 +181,9 @@ missing_room_is_named() {
 missing_mmdebstrap_is_named() {
 	local command
 	mkdir "$scratch/bin"
-	for command in cat cut df dirname flock grep id mkdir sed sha256sum tr; do ln -s "$(command -v $command)" "$scratch/bin/"; done
+	for command in cat cut df dirname flock grep id mkdir sed sha256sum tr; do
+		ln -s "$(command -v $command)" "$scratch/bin/"
+	done
 	# A function's PATH= is for what it calls too, and bash is not there.
 	expect 1 'mmdebstrap is needed: apt-get install' env PATH="$scratch/bin" TRAMPFD_CACHE="$scratch/cache" \
 		"$BASH" "$ROOT/harness/root/enter.sh" true

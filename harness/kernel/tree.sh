@@ -15,7 +15,8 @@ overlaid=$WORK/overlaid # the files of the tree that are not as Debian has them
 unpack() {
 	local version=$1 free start=$SECONDS
 	free=$(df --output=avail -BG "$WORK" | tr -dc 0-9)
-	[ "$free" -ge $space ] || die "$WORK has $free GiB free and $space are needed: make room, or set TRAMPFD_CACHE to a directory elsewhere"
+	[ "$free" -ge $space ] ||
+		die "$WORK has $free GiB free and $space are needed: make room, or set TRAMPFD_CACHE to a directory elsewhere"
 	say "unpacking $package $version ..."
 	rm -rf "$WORK/unpack" && mkdir "$WORK/unpack"
 	tar -xJf "$tarball" --strip-components=1 -C "$WORK/unpack" ||
@@ -36,7 +37,8 @@ stage_files() {
 		[ ! -d "$TREE/$dir" ] || [ -L "$ROOT/$dir" ] || cp -R "$ROOT/$dir" "$stage/"
 	done
 	find "$stage" -type f | cut -c$((${#stage} + 2))- | while read -r file; do
-		[ ! -e "$TREE/$file" ] || grep -qxF "$file" "$overlaid" || die "$file is the kernel's own: change it by a hunk in series/hunks"
+		[ ! -e "$TREE/$file" ] || grep -qxF "$file" "$overlaid" ||
+			die "$file is the kernel's own: change it by a hunk in series/hunks"
 	done
 }
 

@@ -106,7 +106,8 @@ kunit_runs() { # ARCH
 	arch_facts "$1"
 	[ "$1" != x86_64 ] || compat=CONFIG_IA32_EMULATION=y
 	at applied && cd "$TREE"
-	PYTHONDONTWRITEBYTECODE=1 python3 tools/testing/kunit/kunit.py run --arch="$1" --kunitconfig=fs/trampfd --kconfig_add="$compat" \
+	PYTHONDONTWRITEBYTECODE=1 python3 tools/testing/kunit/kunit.py run --arch="$1" \
+		--kunitconfig=fs/trampfd --kconfig_add="$compat" \
 		--build_dir="$WORK/series/kunit-$1" --cross_compile="$cross" --make_options=CC="ccache ${cross}gcc" \
 		--jobs="$(nproc)" --timeout=3600
 }
@@ -130,7 +131,9 @@ builds() { # PATCH yes|no
 	kmake olddefconfig
 	kmake
 	# What this patch, or one before, makes possible was built.
-	if [ "$2" = yes ] && grep -q 'select HAVE_ARCH_TRAMPFD' "$TREE/arch/x86/Kconfig"; then grep -x CONFIG_TRAMPFD=y "$out/.config"; fi
+	if [ "$2" = yes ] && grep -q 'select HAVE_ARCH_TRAMPFD' "$TREE/arch/x86/Kconfig"; then
+		grep -x CONFIG_TRAMPFD=y "$out/.config"
+	fi
 }
 
 quick="applies_and_is_the_tested_tree checkpatch spelling maintainer_of_each_file comments"

@@ -59,7 +59,8 @@ import() {
 	! git rev-parse -q --verify "$base" >/dev/null 2>&1 || return 0
 	say "importing $package into a repository ..."
 	rm -rf "$repository" && mkdir -p "$repository"
-	tar -xJf "$tarball" --strip-components=1 -C "$repository" || die "cannot unpack $tarball: reinstall the package $package"
+	tar -xJf "$tarball" --strip-components=1 -C "$repository" ||
+		die "cannot unpack $tarball: reinstall the package $package"
 	git init -q -b trampfd
 	git config gc.auto 0
 	git config core.trustctime false # links to the files are made and removed
@@ -112,7 +113,8 @@ fit_files() {
 }
 
 put() { # FILE PATH
-	git update-index --add --cacheinfo "100$([ -x "$1" ] && echo 755 || echo 644),$(git hash-object -w --no-filters "$1"),$2"
+	git update-index --add --cacheinfo \
+		"100$([ -x "$1" ] && echo 755 || echo 644),$(git hash-object -w --no-filters "$1"),$2"
 }
 
 # Without a working tree, so that what was built of one stays new.

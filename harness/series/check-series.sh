@@ -16,7 +16,7 @@ step "series" "$ROOT/harness/series/series.sh"
 for gate in $("$ROOT/harness/series/series-gate.sh" --quick); do
 	gate "${gate//_/ }" "$gate"
 done
-for arch in $ARCHES x86_64-lsm; do # with IPE
+for arch in $(fact --arches) x86_64-lsm; do # with IPE
 	step "kernel $arch" "$ROOT/harness/kernel/kernel.sh" "$arch"
 	step "sparse and W=1, $arch" "$ROOT/harness/kernel/kernel.sh" --lint "$arch"
 	step "clang, $arch" "$ROOT/harness/kernel/kernel.sh" --clang "$arch"

@@ -85,10 +85,9 @@ semantic_patches() {
 # Without anything of the harness's, as anybody would.
 selftests_install() {
 	local out=$WORK/series/kselftest
-	arch_facts x86_64
 	at applied
 	rm -rf "$out/install"
-	kmake headers
+	kmake x86_64 "$out" headers
 	make -C "$TREE/tools/testing/selftests" TARGETS=trampfd O="$out" ARCH=x86_64 INSTALL_PATH="$out/install" install
 	# where the tests' own lines go: init systems make it, the kernel does not
 	printf '%s\n' '#!/bin/sh' 'ln -s /proc/self/fd/1 /dev/stdout' 'exec /kselftest/run_kselftest.sh' >"$out/run"
@@ -102,8 +101,8 @@ selftests_files() {
 
 # The ABI of 32-bit tasks is the architecture's to ask for.
 kunit_runs() { # ARCH
-	local compat=CONFIG_COMPAT=y
-	arch_facts "$1"
+	local cross compat=CONFIG_COMPAT=y
+	cross=$(fact cross "$1")
 	[ "$1" != x86_64 ] || compat=CONFIG_IA32_EMULATION=y
 	at applied && cd "$TREE"
 	PYTHONDONTWRITEBYTECODE=1 python3 tools/testing/kunit/kunit.py run --arch="$1" \
@@ -119,7 +118,6 @@ how_many() { patches | wc -l; }
 # From one to the next only what changed is compiled.
 builds() { # PATCH yes|no
 	local out=$WORK/series/with-$2 config commit
-	arch_facts x86_64
 	config=$("$ROOT/harness/kernel/kernel.sh" --config x86_64-series)
 	commit=$(git rev-list --reverse "$(base)..applied" | sed -n "${1}p")
 	at "$commit"
@@ -128,8 +126,8 @@ builds() { # PATCH yes|no
 	(cd "$out" && git diff --name-only --diff-filter=D applied "$commit" -- '*.c' | sed 's/c$/o/' | xargs -r rm -f)
 	cp "$config" "$out/.config"
 	[ "$2" = yes ] || "$TREE/scripts/config" --file "$out/.config" -d TRAMPFD -d TRAMPFD_KUNIT_TEST -d UAPI_HEADER_TEST
-	kmake olddefconfig
-	kmake
+	kmake x86_64 "$out" olddefconfig
+	kmake x86_64 "$out"
 	# What this patch, or one before, makes possible was built.
 	if [ "$2" = yes ] && grep -q 'select HAVE_ARCH_TRAMPFD' "$TREE/arch/x86/Kconfig"; then
 		grep -x CONFIG_TRAMPFD=y "$out/.config"

@@ -40,7 +40,7 @@ perl, GObject|perl perl-glib.pl
 lua, lgi|lua5.3 lua-lgi.lua
 newlisp|newlisp newlisp.lsp
 (luajit, ffi)|luajit luajit.lua
-(nested function of GCC 12)|./nested'
+(nested function of GCC 14)|./nested'
 
 use() { # LIBFFI
 	unset TRAMPFD_BACKEND

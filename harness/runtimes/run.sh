@@ -15,34 +15,22 @@
 here=$ROOT/harness/runtimes
 out=$WORK/runtimes
 image=$CACHE/runtimes/userland.ext2
-apt=$CACHE/runtimes/apt
 log=$LOG/runtimes-userland.log
 WAYS="free sandbox no-proc"
 FLAVOURS="debian static trampfd"
 
-# Where the system has Debian's packages from
-sources() {
-	open_apt
-	private_apt update >&2 || : # as in fetch_source()
-	# shellcheck disable=SC2016 # the $ are apt's
-	private_apt indextargets --format 'deb $(REPO_URI) $(RELEASE) $(COMPONENT)' \
-		'Created-By: Packages' 'Origin: Debian' | sort -u
-}
-
 bootstrap() {
-	local suite packages
-	suite=$(sed -n 's/^VERSION_CODENAME=//p' /etc/os-release)
+	local packages
 	packages=$(sed 's/#.*//' "$here/userland.txt" | xargs | tr ' ' ,)
 	rm -f "$image"
-	sources >"$CACHE/runtimes/sources"
+	suite_from deb trixie >"$CACHE/runtimes/sources"
 	# shellcheck disable=SC2016 # the $ are of the hook's shell
 	mmdebstrap --variant=minbase --include="$packages" \
 		--aptopt='APT::Install-Recommends "false"' --dpkgopt=force-unsafe-io \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
 		--customize-hook="copy-in $here/Jna.java /opt" \
 		--customize-hook='chroot "$1" ecj -17 -proc:none -cp /usr/share/java/jna.jar /opt/Jna.java' \
-		"$suite" "$image" "$CACHE/runtimes/sources"
-	rm -rf "$apt"
+		trixie "$image" "$CACHE/runtimes/sources"
 }
 
 userland() {

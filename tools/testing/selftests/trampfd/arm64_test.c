@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What arm64 alone has: guarded code (BTI), signed return addresses (PAC) and
- * tagged pointers (top byte ignore, MTE).
+ * What arm64 alone has: guarded code (BTI), signed return addresses (PAC), guarded
+ * control stacks (GCS) and tagged pointers (top byte ignore, MTE).
  */
 #include <alloca.h>
 #include <sys/auxv.h>
@@ -12,6 +12,16 @@
 #include <asm/mman.h>
 
 #include "common.h"
+
+/* The headers of older kernels do not have these. */
+#ifndef HWCAP_GCS
+#define HWCAP_GCS			0x100000000UL
+#endif
+#ifndef PR_SET_SHADOW_STACK_STATUS
+#define PR_SET_SHADOW_STACK_STATUS	75
+#define PR_SHADOW_STACK_ENABLE		0x1
+#define PR_LOCK_SHADOW_STACK_STATUS	76
+#endif
 
 static bool has_bti(void)
 {
@@ -259,6 +269,172 @@ TEST(signed_return_address_passes)
 	/* A signature has few bits: some are the address itself. */
 	EXPECT_GT(differ, depth / 4)
 		TH_LOG("signed: %u of %u", differ, depth);
+}
+
+/*
+ * nest(): call the first argument as often as the second says, one inside the
+ * other, if that leads here again; the innermost call returns its guarded control
+ * stack pointer.
+ *
+ * change_return(): return to another address than it was called from.
+ */
+extern char nest[], change_return[];
+
+asm("	.pushsection .text\n"
+"	.globl	nest, change_return\n"
+"	.balign	4\n"
+"nest:\n"
+"	hint	#34\n"			/* bti c */
+"	stp	x29, x30, [sp, #-16]!\n"
+"	cbz	x1, 1f\n"
+"	sub	x1, x1, #1\n"
+"	blr	x0\n"
+"	b	2f\n"
+"1:	mrs	x0, S3_3_C2_C5_1\n"	/* gcspr_el0 */
+"2:	ldp	x29, x30, [sp], #16\n"
+"	ret\n"
+"change_return:\n"
+"	hint	#34\n"
+"	mov	x0, x30\n"
+"	adr	x30, 1f\n"
+"	ret\n"
+"1:	mov	x30, x0\n"
+"	ret\n"
+"	.popsection\n");
+
+FIXTURE(gcs) {
+	struct instance in;
+};
+
+FIXTURE_VARIANT(gcs) {
+	enum trampfd_mode mode;
+	bool locked;
+};
+
+FIXTURE_VARIANT_ADD(gcs, mode_data) { TRAMPFD_MODE_DATA, false };
+FIXTURE_VARIANT_ADD(gcs, mode_data_locked) { TRAMPFD_MODE_DATA, true };
+FIXTURE_VARIANT_ADD(gcs, mode_slot) { TRAMPFD_MODE_SLOT, false };
+FIXTURE_VARIANT_ADD(gcs, mode_slot_locked) { TRAMPFD_MODE_SLOT, true };
+
+FIXTURE_SETUP(gcs)
+{
+	uint32_t i;
+
+	if (!(getauxval(AT_HWCAP) & HWCAP_GCS))
+		SKIP(return, "no guarded control stacks on this processor or kernel");
+	self->in.args.mode = variant->mode;
+	self->in.args.nr = several_pages();
+	ASSERT_EQ(0, instance_open(&self->in));
+	for (i = 0; i < self->in.args.nr; i++)
+		instance_slot(&self->in, i)->code = (unsigned long)nest;
+}
+
+FIXTURE_TEARDOWN(gcs)
+{
+	instance_close(&self->in);
+}
+
+/* Without a call: the function that turned the stack on could not return. */
+static __always_inline long inline_prctl(int option, unsigned long arg2)
+{
+	register long x0 asm("x0") = option;
+	register long x1 asm("x1") = arg2;
+	register long x2 asm("x2") = 0;
+	register long x3 asm("x3") = 0;
+	register long x4 asm("x4") = 0;
+	register long x8 asm("x8") = __NR_prctl;
+
+	asm volatile("svc #0"
+		     : "+r" (x0)
+		     : "r" (x1), "r" (x2), "r" (x3), "r" (x4), "r" (x8)
+		     : "memory");
+	return x0;
+}
+
+static __always_inline void turn_on_gcs(bool locked)
+{
+	if (inline_prctl(PR_SET_SHADOW_STACK_STATUS, PR_SHADOW_STACK_ENABLE))
+		_exit(255);
+	if (locked && (inline_prctl(PR_LOCK_SHADOW_STACK_STATUS, ~0UL) ||
+		       !inline_prctl(PR_SET_SHADOW_STACK_STATUS, 0)))
+		_exit(255);
+}
+
+static inline unsigned long gcs_pointer(void)
+{
+	unsigned long gcspr;
+
+	asm volatile("mrs %0, S3_3_C2_C5_1" : "=r" (gcspr) : : "memory");
+	return gcspr;
+}
+
+struct gcs_args {
+	const struct instance *in;
+	bool locked;
+};
+
+/* Does not return, as its caller is not on the guarded control stack. */
+static int nest_in_all(void *p)
+{
+	const struct gcs_args *args = p;
+	unsigned long (*trampoline)(void *to, unsigned long depth);
+	unsigned long start, depth;
+	uint32_t i, wrong = 0;
+
+	turn_on_gcs(args->locked);
+	start = gcs_pointer();
+	for (i = 0; i < args->in->args.nr; i++) {
+		depth = i % 32;
+		trampoline = instance_trampoline(args->in, i);
+		wrong += trampoline(trampoline, depth) !=
+			 start - (depth + 1) * sizeof(long);
+		wrong += gcs_pointer() != start;
+	}
+	_exit(!!wrong);
+}
+
+static void call_first(void *p)
+{
+	const struct gcs_args *args = p;
+
+	turn_on_gcs(args->locked);
+	instance_run(args->in, 0);
+	_exit(0);
+}
+
+TEST_F(gcs, has_the_calls_through_trampolines_alone)
+{
+	struct gcs_args args = { &self->in, variant->locked };
+
+	EXPECT_EQ(0, in_child(nest_in_all, &args));
+	/* That it is on */
+	instance_slot(&self->in, 0)->code = (unsigned long)change_return;
+	EXPECT_EQ(SIGSEGV, signal_of(call_first, &args));
+	EXPECT_EQ(0, signal_of(call, instance_trampoline(&self->in, 0)));
+}
+
+/* The guarded control stack has return addresses as they are before they are signed. */
+static int sign_in_all(void *p)
+{
+	const struct gcs_args *args = p;
+	uint32_t i;
+
+	turn_on_gcs(args->locked);
+	for (i = 0; i < args->in->args.nr; i++)
+		enter(sign_and_jump, instance_trampoline(args->in, i));
+	_exit(0);
+}
+
+TEST_F(gcs, signed_return_address_passes)
+{
+	struct gcs_args args = { &self->in, variant->locked };
+	uint32_t i;
+
+	if (!(getauxval(AT_HWCAP) & HWCAP_PACA))
+		SKIP(return, "no pointer authentication on this processor");
+	for (i = 0; i < self->in.args.nr; i++)
+		instance_slot(&self->in, i)->code = (unsigned long)authenticate;
+	EXPECT_EQ(0, in_child(sign_in_all, &args));
 }
 
 /* The top byte of a pointer is the program's; a branch drops it. */

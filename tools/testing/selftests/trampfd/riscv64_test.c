@@ -1,12 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What riscv64 alone has: instructions of 2 bytes, at each of which code can be
- * entered, and tasks of riscv32, for which there are no trampolines.
+ * entered, landing pads (Zicfilp), shadow stacks (Zicfiss), and tasks of riscv32,
+ * for which there are no trampolines.
  */
+#include <linux/const.h>	/* for <linux/prctl.h> */
 #include <linux/elf.h>
 #include <linux/memfd.h>
+#include <sys/prctl.h>
 
 #include "common.h"
+
+/* <linux/prctl.h> of older kernels does not have these. */
+#ifndef PR_SET_SHADOW_STACK_STATUS
+#define PR_GET_SHADOW_STACK_STATUS	74
+#define PR_SET_SHADOW_STACK_STATUS	75
+#define PR_SHADOW_STACK_ENABLE		0x1
+#define PR_LOCK_SHADOW_STACK_STATUS	76
+#endif
+#ifndef PR_SET_CFI
+#define PR_GET_CFI			80
+#define PR_SET_CFI			81
+#define PR_CFI_BRANCH_LANDING_PADS	0
+#define PR_CFI_ENABLE			0x1
+#define PR_CFI_DISABLE			0x2
+#define PR_CFI_LOCK			0x4
+#endif
 
 #define JR_MASK		0xfff07fff	/* all but the register */
 #define JR		0x00000067
@@ -46,6 +65,354 @@ TEST(what_a_trampoline_leaves_of_its_stride_traps)
 		}
 		instance_close(&in);
 	}
+}
+
+/*
+ * Assembly, as neither compiler nor C library need know of landing pads and shadow
+ * stacks (RISC-V Control-Flow Integrity, "Landing Pad", "Shadow Stack"):
+ *
+ * call_with_label(), jump_with_label(): branch to the first argument, with the
+ * second as the label in t2.
+ *
+ * pad(), no_pad(), labelled_pad(): targets that return 21, without a landing pad,
+ * and with one for every label and for LABEL alone.
+ *
+ * nest(): call the first argument as often as the second says, one inside the
+ * other, if that leads here again; the innermost call returns its shadow stack
+ * pointer.
+ *
+ * change_return(): return with another return address than it was called with.
+ */
+extern char call_with_label[], jump_with_label[], pad[], no_pad[], labelled_pad[],
+	    nest[], change_return[];
+
+#define LABEL	0x12345
+
+asm("	.pushsection .text\n"
+"	.globl	call_with_label, jump_with_label, pad, no_pad, labelled_pad\n"
+"	.globl	nest, change_return\n"
+"	.option	push\n"
+"	.option	norvc\n"
+"	.macro	lpad label\n"
+"	.4byte	0x00000017 | \\label << 12\n"
+"	.endm\n"
+"	.macro	sspush_ra\n"
+"	.4byte	0xce104073\n"
+"	.endm\n"
+"	.macro	sspopchk_ra\n"
+"	.4byte	0xcdc0c073\n"
+"	.endm\n"
+"	.balign	4\n"
+"call_with_label:\n"
+"	lpad	0\n"
+"	addi	sp, sp, -16\n"
+"	sd	ra, 0(sp)\n"
+"	slli	t2, a1, 12\n"
+"	jalr	a0\n"
+"	ld	ra, 0(sp)\n"
+"	addi	sp, sp, 16\n"
+"	ret\n"
+"jump_with_label:\n"
+"	lpad	0\n"
+"	slli	t2, a1, 12\n"
+"	jr	a0\n"
+"pad:\n"
+"	lpad	0\n"
+"no_pad:\n"
+"	li	a0, 21\n"
+"	ret\n"
+"labelled_pad:\n"
+"	lpad	0x12345\n"
+"	li	a0, 21\n"
+"	ret\n"
+"nest:\n"
+"	lpad	0\n"
+"	sspush_ra\n"
+"	addi	sp, sp, -16\n"
+"	sd	ra, 0(sp)\n"
+"	beqz	a1, 1f\n"
+"	addi	a1, a1, -1\n"
+"	jalr	a0\n"
+"	j	2f\n"
+"1:	csrr	a0, 0x011\n"		/* ssp */
+"2:	ld	ra, 0(sp)\n"
+"	addi	sp, sp, 16\n"
+"	sspopchk_ra\n"
+"	ret\n"
+"change_return:\n"
+"	lpad	0\n"
+"	sspush_ra\n"
+"	mv	t1, ra\n"
+"	addi	ra, ra, 4\n"
+"	sspopchk_ra\n"
+"	mv	ra, t1\n"
+"	ret\n"
+"	.option	pop\n"
+"	.popsection\n");
+
+/*
+ * prctl() without a call: a function of the C library that turned the shadow
+ * stack on could not return.
+ */
+static __always_inline long inline_prctl(int option, unsigned long arg2, unsigned long arg3)
+{
+	register long a0 asm("a0") = option;
+	register long a1 asm("a1") = arg2;
+	register long a2 asm("a2") = arg3;
+	register long a3 asm("a3") = 0;
+	register long a4 asm("a4") = 0;
+	register long a7 asm("a7") = __NR_prctl;
+
+	asm volatile("ecall"
+		     : "+r" (a0)
+		     : "r" (a1), "r" (a2), "r" (a3), "r" (a4), "r" (a7)
+		     : "memory");
+	return a0;
+}
+
+static __always_inline long set_landing_pads(unsigned long state)
+{
+	return inline_prctl(PR_SET_CFI, PR_CFI_BRANCH_LANDING_PADS, state);
+}
+
+/* A branch to @to by call_with_label() or jump_with_label() */
+struct branch {
+	const char *by;
+	const void *to;
+	unsigned long label;
+};
+
+/* Take it with landing pads enforced: what the target returns. */
+static unsigned long take(const struct branch *branch)
+{
+	unsigned long (*by)(const void *to, unsigned long label), ret;
+
+	by = (void *)branch->by;
+	if (set_landing_pads(PR_CFI_ENABLE))
+		_exit(255);
+	ret = by(branch->to, branch->label);
+	if (set_landing_pads(PR_CFI_DISABLE))
+		_exit(255);
+	return ret;
+}
+
+static void take_to_the_end(void *branch)
+{
+	take(branch);
+}
+
+static const char * const ways[] = { call_with_label, jump_with_label };
+
+FIXTURE(landing_pads) {
+	struct instance in;
+	struct slot *slot;
+};
+
+FIXTURE_VARIANT(landing_pads) {
+	enum trampfd_mode mode;
+};
+
+FIXTURE_VARIANT_ADD(landing_pads, mode_data) { TRAMPFD_MODE_DATA };
+FIXTURE_VARIANT_ADD(landing_pads, mode_slot) { TRAMPFD_MODE_SLOT };
+
+FIXTURE_SETUP(landing_pads)
+{
+	unsigned long state;
+
+	if (prctl(PR_GET_CFI, PR_CFI_BRANCH_LANDING_PADS, &state, 0, 0))
+		SKIP(return, "no landing pads on this processor or kernel");
+	self->in.args.mode = variant->mode;
+	self->in.args.nr = several_pages();
+	ASSERT_EQ(0, instance_open(&self->in));
+	self->slot = instance_slot(&self->in, 1);
+}
+
+FIXTURE_TEARDOWN(landing_pads)
+{
+	instance_close(&self->in);
+}
+
+TEST_F(landing_pads, every_trampoline_is_called_and_jumped_to)
+{
+	struct instance *in = &self->in;
+	unsigned int way, wrong = 0;
+	uint32_t i;
+
+	for (i = 0; i < in->args.nr; i++) {
+		*instance_slot(in, i) = (struct slot){ ~0UL - i, (unsigned long)abi_return_data };
+		for (way = 0; way < ARRAY_SIZE(ways); way++) {
+			struct branch branch = { ways[way], instance_trampoline(in, i), 0 };
+
+			wrong += take(&branch) !=
+				 (variant->mode == TRAMPFD_MODE_DATA ? ~0UL - i :
+				  (unsigned long)instance_slot(in, i));
+		}
+	}
+	EXPECT_EQ(0, wrong);
+}
+
+TEST_F(landing_pads, code_is_entered_at_its_landing_pad_alone)
+{
+	unsigned int way;
+	uint32_t offset;
+
+	self->slot->code = (unsigned long)pad;
+	for (way = 0; way < ARRAY_SIZE(ways); way++) {
+		for (offset = 0; offset < self->in.args.code_stride; offset += 2) {
+			struct branch branch = {
+				ways[way], instance_trampoline(&self->in, 1) + offset, 0
+			};
+
+			EXPECT_EQ(offset ? SIGSEGV : 0, signal_of(take_to_the_end, &branch))
+				TH_LOG("%s trampoline + %u", way ? "jump to" : "call of", offset);
+		}
+	}
+}
+
+TEST_F(landing_pads, target_without_a_landing_pad_is_refused)
+{
+	const struct abi_reg *scratch;
+
+	for (scratch = abi_scratch_regs; scratch->name; scratch++) {
+		struct instance in = { .args = {
+			.mode = variant->mode,
+			.data_reg = TRAMPFD_REG(10),
+			.scratch_reg = TRAMPFD_REG(scratch->dwarf),
+			.nr = 1,
+		} };
+		struct branch branch = { call_with_label };
+
+		ASSERT_EQ(0, instance_open(&in));
+		branch.to = instance_trampoline(&in, 0);
+		instance_slot(&in, 0)->code = (unsigned long)pad;
+		EXPECT_EQ(21, take(&branch));
+		instance_slot(&in, 0)->code = (unsigned long)no_pad;
+		EXPECT_EQ(SIGSEGV, signal_of(take_to_the_end, &branch))
+			TH_LOG("jump through %s", scratch->name);
+		instance_close(&in);
+	}
+}
+
+/*
+ * A caller has 0 in t2 where labels are not in use, else the label of the type of
+ * the function that it calls (RISC-V psABI, "Label-based landing pads").
+ */
+TEST_F(landing_pads, label_of_the_caller_is_for_the_target)
+{
+	static const unsigned long labels[] = { 0, 1, LABEL, LABEL ^ 1, 0xfffff };
+	struct branch branch = { .to = instance_trampoline(&self->in, 1) };
+	unsigned int way, i;
+
+	for (way = 0; way < ARRAY_SIZE(ways); way++) {
+		branch.by = ways[way];
+		for (i = 0; i < ARRAY_SIZE(labels); i++) {
+			branch.label = labels[i];
+			self->slot->code = (unsigned long)pad;
+			EXPECT_EQ(21, take(&branch));
+			self->slot->code = (unsigned long)labelled_pad;
+			EXPECT_EQ(labels[i] == LABEL ? 0 : SIGSEGV,
+				  signal_of(take_to_the_end, &branch))
+				TH_LOG("label %#lx", labels[i]);
+		}
+	}
+}
+
+FIXTURE(shadow_stack) {
+	struct instance in;
+};
+
+FIXTURE_VARIANT(shadow_stack) {
+	enum trampfd_mode mode;
+	bool locked;		/* with landing pads, if there are any */
+};
+
+FIXTURE_VARIANT_ADD(shadow_stack, mode_data) { TRAMPFD_MODE_DATA, false };
+FIXTURE_VARIANT_ADD(shadow_stack, mode_data_locked) { TRAMPFD_MODE_DATA, true };
+FIXTURE_VARIANT_ADD(shadow_stack, mode_slot) { TRAMPFD_MODE_SLOT, false };
+FIXTURE_VARIANT_ADD(shadow_stack, mode_slot_locked) { TRAMPFD_MODE_SLOT, true };
+
+FIXTURE_SETUP(shadow_stack)
+{
+	unsigned long status;
+	uint32_t i;
+
+	if (prctl(PR_GET_SHADOW_STACK_STATUS, &status, 0, 0, 0))
+		SKIP(return, "no shadow stacks on this processor or kernel");
+	self->in.args.mode = variant->mode;
+	self->in.args.nr = several_pages();
+	ASSERT_EQ(0, instance_open(&self->in));
+	for (i = 0; i < self->in.args.nr; i++)
+		instance_slot(&self->in, i)->code = (unsigned long)nest;
+}
+
+FIXTURE_TEARDOWN(shadow_stack)
+{
+	instance_close(&self->in);
+}
+
+static __always_inline void turn_on_shadow_stack(bool locked)
+{
+	if (inline_prctl(PR_SET_SHADOW_STACK_STATUS, PR_SHADOW_STACK_ENABLE, 0))
+		_exit(255);
+	if (!locked)
+		return;
+	set_landing_pads(PR_CFI_ENABLE | PR_CFI_LOCK);
+	if (inline_prctl(PR_LOCK_SHADOW_STACK_STATUS, 0, 0) ||
+	    !inline_prctl(PR_SET_SHADOW_STACK_STATUS, 0, 0))
+		_exit(255);
+}
+
+static inline unsigned long shadow_stack_pointer(void)
+{
+	unsigned long ssp;
+
+	asm volatile("csrr %0, 0x011" : "=r" (ssp) : : "memory");
+	return ssp;
+}
+
+struct shadow_stack_args {
+	const struct instance *in;
+	bool locked;
+};
+
+/* Does not return, as its caller is not on the shadow stack. */
+static int nest_in_all(void *p)
+{
+	const struct shadow_stack_args *args = p;
+	unsigned long (*trampoline)(void *to, unsigned long depth);
+	unsigned long start, depth;
+	uint32_t i, wrong = 0;
+
+	turn_on_shadow_stack(args->locked);
+	start = shadow_stack_pointer();
+	for (i = 0; i < args->in->args.nr; i++) {
+		depth = i % 32;
+		trampoline = instance_trampoline(args->in, i);
+		wrong += trampoline(trampoline, depth) !=
+			 start - (depth + 1) * sizeof(long);
+		wrong += shadow_stack_pointer() != start;
+	}
+	_exit(!!wrong);
+}
+
+static void call_first(void *p)
+{
+	const struct shadow_stack_args *args = p;
+
+	turn_on_shadow_stack(args->locked);
+	instance_run(args->in, 0);
+	_exit(0);
+}
+
+TEST_F(shadow_stack, has_the_calls_through_trampolines_alone)
+{
+	struct shadow_stack_args args = { &self->in, variant->locked };
+
+	EXPECT_EQ(0, in_child(nest_in_all, &args));
+	/* That it is on */
+	instance_slot(&self->in, 0)->code = (unsigned long)change_return;
+	EXPECT_EQ(SIGSEGV, signal_of(call_first, &args));
+	EXPECT_EQ(0, signal_of(call, instance_trampoline(&self->in, 0)));
 }
 
 #define RISCV32_ADDRESS		0x10000

@@ -120,8 +120,9 @@ static int call_written(char *p)
 }
 
 /*
- * The one is as executable as the other: data is, on a processor without a bit
- * for that, or in an emulator that takes no notice of it (QEMU 7.2 with PAE).
+ * The table is no more executable than other data, which is executable on 32-bit
+ * kernels: some processors have no bit against it, and vm_get_page_prot() of x86
+ * drops that of PAE, which does not fit into an unsigned long.
  */
 TEST_F(protect, what_was_written_is_not_executed)
 {

@@ -2,13 +2,14 @@
 /*
  * Emulators that execute code which is no longer mapped.
  *
- * QEMU finds code that it translated by the virtual address.  When a page is
- * unmapped it forgets what begins in the first 4 KiB of it, so that in larger
- * pages (16 and 64 KiB, of arm64) what was called there before is executed
- * again, instead of what is mapped there now.  That is so of every file, as is
- * shown here with an ordinary one, and lasts until more is forgotten at once:
- * when another process runs, or when much is unmapped (accel/tcg/cputlb.c,
- * tb_jmp_cache_clear_page() and tlb_flush_range_by_mmuidx_async_0()).
+ * QEMU finds code that it translated by the virtual address.  When a page of
+ * more than 4 KiB is unmapped (16 and 64 KiB, of arm64) it forgets only what
+ * begins near the start of that: further on, what was called there before is
+ * executed again, instead of what is mapped there now.  QEMU 11.1 still does so,
+ * with code of any file, as is shown here with an ordinary one.  It lasts until
+ * more is forgotten at once: when another process runs, or when much is unmapped
+ * (accel/tcg/cputlb.c, tb_jmp_cache_clear_page() and
+ * tlb_flush_range_by_mmuidx_async_0()).
  */
 #include "stress.h"
 

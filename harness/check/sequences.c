@@ -11,23 +11,42 @@
 
 #include <linux/trampfd.h>
 
+/* nolibc's printf() makes a system call of each piece of a line. */
+static char text[1 << 16];
+static size_t used;
+
+static void flush(void)
+{
+	if (write(1, text, used) != (ssize_t)used)
+		exit(1);
+	used = 0;
+}
+
+static void put_number(int number)
+{
+	used += itoa_r(number, text + used);
+	text[used++] = ' ';
+}
+
 static void print_trampoline(const struct trampfd_create_args *a,
 			     const unsigned char *code, unsigned int i)
 {
 	static const char digits[] = "0123456789abcdef";
 	const unsigned char *p = code + i * a->code_stride;
-	char bytes[2 * 64 + 1];
 	unsigned int n;
 
+	if (used > sizeof(text) - 256)
+		flush();
+	put_number(a->mode);
+	put_number(a->data_reg - 1);
+	put_number(a->scratch_reg - 1);
+	put_number(a->code_stride);
+	put_number(a->table_offset + i * a->table_stride - i * a->code_stride);
 	for (n = 0; n < a->code_stride; n++) {
-		bytes[2 * n] = digits[p[n] >> 4];
-		bytes[2 * n + 1] = digits[p[n] & 15];
+		text[used++] = digits[p[n] >> 4];
+		text[used++] = digits[p[n] & 15];
 	}
-	bytes[2 * n] = 0;
-	printf("%d %d %d %d %d %s\n", a->mode, a->data_reg - 1, a->scratch_reg - 1,
-	       a->code_stride,
-	       (int)(a->table_offset + i * a->table_stride - i * a->code_stride),
-	       bytes);
+	text[used++] = '\n';
 }
 
 static void print_geometry(unsigned int mode, unsigned int data,
@@ -66,5 +85,6 @@ int main(void)
 			for (scratch = 0; scratch <= 40; scratch++)
 				for (size = 0; size < 3; size++)
 					print_geometry(mode, data, scratch, sizes[size]);
+	flush();
 	return 0;
 }

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Compares what a trampoline of an ABI costs with what it is known to cost: exact.c
 # says how the lines are to be read. A number that changed, for better or worse, is
-# to be understood, and then to be changed here.
+# to be understood, and then to be changed here. Over 6.12 code takes one fault more.
 #   exact.sh ABI    KERNEL says on which, default the one that most of its programs run on
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
@@ -11,25 +11,25 @@
 known() { # ABI
 	case $1 in
 	x86_64) cat <<-END ;;
-		DATA 3, 2 VMAs, 64 and 17 faults, 64 and 256 pages
-		SLOT 3, 2 VMAs, 64 and 17 faults, 64 and 256 pages
+		DATA 3, 2 VMAs, 64 and 16 faults, 64 and 256 pages
+		SLOT 3, 2 VMAs, 64 and 16 faults, 64 and 256 pages
 		END
 	i386) cat <<-END ;;
-		DATA 5, 2 VMAs, 32 and 17 faults, 32 and 256 pages
-		SLOT 5, 2 VMAs, 32 and 17 faults, 32 and 256 pages
-		PUSH 7, 2 VMAs, 32 and 17 faults, 32 and 256 pages
+		DATA 5, 2 VMAs, 32 and 16 faults, 32 and 256 pages
+		SLOT 5, 2 VMAs, 32 and 16 faults, 32 and 256 pages
+		PUSH 7, 2 VMAs, 32 and 16 faults, 32 and 256 pages
 		END
 	arm64) cat <<-END ;;
-		DATA 4, 2 VMAs, 64 and 9 faults, 64 and 128 pages
-		SLOT 4, 2 VMAs, 64 and 9 faults, 64 and 128 pages
+		DATA 4, 2 VMAs, 64 and 8 faults, 64 and 128 pages
+		SLOT 4, 2 VMAs, 64 and 8 faults, 64 and 128 pages
 		END
 	arm) cat <<-END ;;
-		DATA 2, 2 VMAs, 32 and 5 faults, 32 and 64 pages
-		SLOT 3, 2 VMAs, 64 and 9 faults, 64 and 128 pages
+		DATA 2, 2 VMAs, 32 and 4 faults, 32 and 64 pages
+		SLOT 3, 2 VMAs, 64 and 8 faults, 64 and 128 pages
 		END
 	riscv64) cat <<-END ;;
-		DATA 5, 2 VMAs, 64 and 17 faults, 64 and 256 pages
-		SLOT 5, 2 VMAs, 64 and 17 faults, 64 and 256 pages
+		DATA 5, 2 VMAs, 64 and 16 faults, 64 and 256 pages
+		SLOT 5, 2 VMAs, 64 and 16 faults, 64 and 256 pages
 		END
 	esac
 }

@@ -649,11 +649,14 @@ TEST_F(ima, classic_techniques_that_need_no_file_work)
 	expect_answers(_metadata, &a);
 }
 
-/* A policy that appraises every executable mapping has to leave trampfd out. */
+/*
+ * A policy that appraises every executable mapping has to leave trampfd out: its
+ * file has no signature, and no bytes to hash where the table is mapped.
+ */
 TEST_F(ima, trampolines_are_refused_and_audited)
 {
 	EXPECT_EQ(EACCES, trampolines());
-	EXPECT_TRUE(logged(self->log, "type=1800", "op=appraise_data",
+	EXPECT_TRUE(logged(self->log, "type=1800", "op=collect_data",
 			   "name=\"[trampfd]\" dev=\"trampfd\"", NULL));
 }
 

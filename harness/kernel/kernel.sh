@@ -115,7 +115,9 @@ warnings() {
 		sed -n "\\#^arch/$srcarch/#!s#^arch/#arch/$srcarch/kernel/../../#; s/c\$/o/p")
 	(cd "$out" && rm -f "${objects[@]}")
 	compile W=1 C=$sparse CHECK="$check" "${objects[@]}" >"$log" 2>&1 || failed
-	! printf '%s\n' "${ours[@]#arch/}" | grep -F -f - "$log" | grep -vE '^  [A-Z]' ||
+	# sparse 0.6.4 takes __builtin_strlen(), which MODULE_INFO() asserts, for no constant.
+	! printf '%s\n' "${ours[@]#arch/}" | grep -F -f - "$log" |
+		grep -vE '^  [A-Z]|_kunit\.c:.* error: bad constant expression$' ||
 		die "warnings in our files (log: $log)"
 }
 

@@ -5,7 +5,7 @@
 #   check.sh [--all] --kernels KERNEL...  only what is run in these kernels, such as
 #                                         x86_64, arm64-64k or i386-without-trampfd
 # Over BASE alone if that is set; else over the first of series/bases and then, in
-# kernels, over the others.
+# kernels, over the others. TIMEOUT: the seconds that a guest has, on a busy machine.
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/arch.sh
@@ -121,7 +121,7 @@ is_cost_known() { # KERNEL ABI
 # Both backends where the kernel has trampolines, else what is chosen by itself;
 # a tenth of a million trampolines unless it is for check-all
 library_tests() { # KERNEL
-	local abi abis dir TIMEOUT=900
+	local abi abis dir TIMEOUT=${TIMEOUT:-900}
 	export TIMEOUT
 	abis=$(fact abis "$1")
 	for abi in $abis; do
@@ -173,7 +173,7 @@ suite_script() { # ABI
 # The whole suite at once in a kernel with the kernel's own checkers, of which
 # each complaint counts (harness/guest/vm.sh), and the library's tests, of few trampolines
 test_checkers() { # KERNEL
-	local abi abis test script files TIMEOUT=3600 quick=--quick
+	local abi abis test script files TIMEOUT=${TIMEOUT:-3600} quick=--quick
 	export TIMEOUT
 	guest_kunit "$1"
 	abis=$(fact abis "$1")

@@ -41,7 +41,7 @@ for abi in $abis; do
 	done
 done
 guest_script >"$run/script"
-FILES=$files TIMEOUT=600 \
+FILES=$files TIMEOUT=${TIMEOUT:-600} \
 	"$ROOT/harness/guest/vm.sh" "$arch-gcov" "$run/script" >"$run/gcda.tar" </dev/null
 
 tar -xf "$run/gcda.tar" -C "$run" --no-same-owner

@@ -133,7 +133,7 @@ verdict() {
 		'Oops|BUG:|kernel BUG at|general protection fault|Unable to handle kernel|Internal error'
 	if [ $ended = 124 ] || [ $ended = 137 ]; then
 		say "vm: time-out: no end after $timeout s; the kernel said last: $(last_line)" \
-			"(console: $console_log)"
+			"(longer: TIMEOUT=; console: $console_log)"
 		exit 120
 	fi
 	complain 123 "the kernel complained" \

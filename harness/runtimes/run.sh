@@ -68,7 +68,7 @@ programs() {
 
 guest() { # KERNEL WAY
 	# shellcheck disable=SC2086 # words
-	MEM=2G TIMEOUT=3000 DISK=$image FILES=$files CONSOLE=$LOG/runtimes-$1-$2.console \
+	MEM=2G TIMEOUT=${TIMEOUT:-3000} DISK=$image FILES=$files CONSOLE=$LOG/runtimes-$1-$2.console \
 		"$ROOT/harness/guest/vm.sh" "$1" "$here/guest.sh" "$2" $FLAVOURS </dev/null
 }
 

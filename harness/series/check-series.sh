@@ -23,7 +23,7 @@ for arch in $(fact --arches) x86_64-lsm; do # with IPE
 done
 gate "semantic patches (Coccinelle)" semantic_patches
 gate "selftests build and install the standard way" selftests_install
-FILES=$("$ROOT/harness/series/series-gate.sh" selftests_files) TIMEOUT=1800 \
+FILES=$("$ROOT/harness/series/series-gate.sh" selftests_files) TIMEOUT=${TIMEOUT:-1800} \
 	guest_tap "run_kselftest.sh" '' x86_64 "$WORK/series/kselftest/run"
 for arch in x86_64 arm64; do
 	gate "kunit.py, $arch" kunit_runs "$arch"

@@ -144,12 +144,39 @@ install_packages() { # ROOT
 	run_in "$1" touch "/$mark"
 }
 
+# How far apt is, by its log: every 20 s, on a terminal each second
+show_progress() {
+	local every=20 next end='\n'
+	if [ -t 2 ]; then every=1 end='  \r'; fi
+	next=$((SECONDS + every))
+	while sleep 1 && kill -0 $$; do
+		[ $SECONDS -ge $next ] || continue
+		next=$((SECONDS + every))
+		# shellcheck disable=SC2016 # the $ are awk's
+		printf "tool root: %s%s s$end" "$(awk '
+			/ newly installed, / { all = $1 + $3; fetched = unpacked = ready = 0 }
+			/^Get:/ { fetched++ }
+			/^Unpacking / { unpacked++ }
+			/^Setting up / { ready++ }
+			END {
+				if (all)
+					printf "%d packages: %d fetched, %d unpacked, %d set up, ",
+						all, fetched, unpacked, ready
+			}' "$log")" $((SECONDS - start)) >&2
+	done
+}
+
 logged() { # WHAT COMMAND...
-	local status
+	local status progress
+	show_progress 7>&- &
+	progress=$!
 	set +e # in a condition bash would go on after a failure
 	(set -e; "${@:2}") >>"$log" 2>&1 </dev/null
 	status=$?
 	set -e
+	kill $progress
+	wait $progress 2>/dev/null || :
+	[ ! -t 2 ] || printf '\r\033[K' >&2
 	[ $status = 0 ] || failed "$1"
 }
 

@@ -43,7 +43,7 @@ userland() {
 	say "installing a Debian userland into an image, some minutes (log: $log) ..."
 	logged "$log" bootstrap
 	[ "$status" = 0 ] || die "mmdebstrap could not make the userland; is there a network?" \
-		"$(grep -m1 '^E:' "$log") (log: $log)"
+		"$(grep -m1 -E '^(E|dpkg: error)' "$log") (log: $log)"
 	echo "$key" >"$image.key"
 }
 

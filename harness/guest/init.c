@@ -115,7 +115,7 @@ static void run(char * const *args, int in, int out)
 int main(void)
 {
 	char **args = read_args();
-	int report, in, out, how;
+	int report, in, out, how = 0;
 	pid_t program, pid;
 	FILE *status;
 
@@ -129,6 +129,8 @@ int main(void)
 	}
 
 	program = fork();
+	if (program < 0)
+		die("fork");
 	if (program == 0)
 		run(args, in, out);
 	do

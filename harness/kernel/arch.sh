@@ -34,6 +34,6 @@ nolibc_cc() { # ABI OUTPUT SOURCE [FLAG...]
 	include=$("$ROOT/harness/kernel/headers.sh" "$1")
 	cc=$(fact cc "$1")
 	shift 3
-	$cc -static -nostdlib -O2 -Wall -Wextra -fno-stack-protector -fno-asynchronous-unwind-tables \
+	$cc -static -nostdlib -O2 -Wall -Wextra -Werror -fno-stack-protector -fno-asynchronous-unwind-tables \
 		-I "$TREE/tools/include/nolibc" -isystem "$include" "$@" -o "$out" "$source" -lgcc
 }

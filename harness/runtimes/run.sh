@@ -29,7 +29,8 @@ bootstrap() {
 		--aptopt='APT::Install-Recommends "false"' --dpkgopt=force-unsafe-io \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
 		--customize-hook="copy-in $here/Jna.java /opt" \
-		--customize-hook='chroot "$1" ecj -17 -proc:none -cp /usr/share/java/jna.jar /opt/Jna.java' \
+		--customize-hook='chroot "$1" java -jar /usr/share/java/eclipse-jdt-core-compiler-batch.jar \
+			-17 -proc:none -cp /usr/share/java/jna.jar /opt/Jna.java' \
 		trixie "$image" "$CACHE/runtimes/sources"
 }
 

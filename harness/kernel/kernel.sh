@@ -40,10 +40,10 @@ fi
 compile() { kmake "$kernel" "$out" "${compiler[@]}" "$@"; } # ARGUMENT...
 
 # What we ask for, the last word last. Options that one base alone has stand in
-# config/<base>/.
+# config/<base>/, and what a compiler cannot do, in its name.
 fragments() {
 	local file part configs=$ROOT/harness/kernel/config
-	for part in common "${facts[arch]}" selftests ${variant//+/ }; do
+	for part in common "${facts[arch]}" selftests ${variant//+/ } ${lint:+"$lint"}; do
 		for file in "$configs/$part.config" "$configs/$BASE/$part.config"; do
 			[ ! -f "$file" ] || echo "$file"
 		done

@@ -56,11 +56,12 @@ bind() { # WHAT WHERE
 }
 
 # What stands first of what looks like an error, for a trace may follow, else what
-# was said last; without what differs from run to run (the reason that ruby's ffi
+# was said last, but no source that Python quotes; without what differs from run to run (the reason that ruby's ffi
 # gives is what its memory happened to hold)
 error() { # STATUS
 	local said
 	grep -avxE -e 'started|Error occurred during initialization of VM' \
+		-e '  .*' \
 		-e '.*Warning: .*(/proc/|pthread_).*|' /tmp/said >/tmp/errors || :
 	said=$(grep -aiE -m1 'error|exception|fail|fault|could not|cannot|unable|unexpected' \
 		/tmp/errors || tail -n 1 /tmp/errors)

@@ -96,9 +96,10 @@ elapsed() { # SECONDS at the start
 # about how many there will be, if known.
 progress() { # LABEL LOG PATTERN TOTAL COMMAND...
 	local label=$1 log=$2 pattern=$3 total=${4:+ of about $4}
-	local start=$SECONDS every=20 end='\n' fd=${PROGRESS_FD:-2} job status=0
+	local start=$SECONDS every=20 next end='\n' fd=${PROGRESS_FD:-2} job status=0
 	shift 4
 	if [ -t "$fd" ]; then every=1 end='  \r'; fi
+	next=$((start + every))
 	set -m # a process group of its own, to be stopped whole
 	"$@" >"$log" 2>&1 </dev/null &
 	job=$!
@@ -110,8 +111,8 @@ progress() { # LABEL LOG PATTERN TOTAL COMMAND...
 		exit 130' INT TERM HUP
 	while kill -0 $job 2>/dev/null; do
 		sleep 1
-		if [ $(((SECONDS - start) % every)) = 0 ] && [ $SECONDS != "$start" ] &&
-			kill -0 $job 2>/dev/null; then
+		if [ "$SECONDS" -ge "$next" ] && kill -0 $job 2>/dev/null; then
+			next=$((SECONDS + every))
 			printf "%s: %s%s objects, %s$end" "$label" \
 				"$(grep -c "$pattern" "$log")" "$total" "$(elapsed $start)" >&"$fd"
 		fi

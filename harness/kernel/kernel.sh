@@ -40,7 +40,7 @@ fi
 compile() { kmake "$kernel" "$out" "${compiler[@]}" "$@"; } # ARGUMENT...
 
 # What we ask for, the last word last. Options that one base alone has stand in
-# config/<base>/, and what a compiler cannot do, in its name.
+# config/<base>/; options that clang cannot compile, in config/<base>/clang.config.
 fragments() {
 	local file part configs=$ROOT/harness/kernel/config
 	for part in common "${facts[arch]}" selftests ${variant//+/ } ${lint:+"$lint"}; do

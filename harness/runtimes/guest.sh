@@ -55,9 +55,10 @@ bind() { # WHAT WHERE
 	mount -o remount,bind,ro "$2"
 }
 
-# What stands first of what looks like an error, for a trace may follow, else what
-# was said last, but no source that Python quotes; without what differs from run to run (the reason that ruby's ffi
-# gives is what its memory happened to hold)
+# Print the first line that looks like an error, as a trace may follow; if there is
+# none, the last line. Skip source lines that Python quotes (they are indented).
+# Remove what differs from run to run: the reason that ruby's ffi gives is what its
+# memory happened to hold.
 error() { # STATUS
 	local said
 	grep -avxE -e 'started|Error occurred during initialization of VM' \

@@ -66,8 +66,8 @@ comments() {
 }
 
 # The rules for Coccinelle as scripts/coccicheck applies them, which takes a
-# directory or one file of a build. Without two that need a compiler of OCaml, and
-# those that have only changes to make.
+# directory or one file of a build. Skip rules that need OCaml, and rules without
+# report mode.
 semantic_patches() {
 	local rule rules files status=0
 	at applied && cd "$TREE"
@@ -101,8 +101,9 @@ selftests_files() {
 	find . -type f -printf "$PWD/%P:kselftest/%P "
 }
 
-# The ABI of 32-bit tasks is the architecture's to ask for. kunit.py's QEMU asks for
-# KVM first, whose guests hang where it is there and does not work: TCG, as vm.sh.
+# Each architecture has its own option for 32-bit tasks. kunit.py starts QEMU with
+# KVM before TCG; where /dev/kvm exists but cannot run a guest, the guest hangs. Wrap
+# QEMU to use TCG, as vm.sh does.
 kunit_runs() { # ARCH
 	local cross append compat=CONFIG_COMPAT=y bin=$WORK/series/bin
 	cross=$(fact cross "$1")

@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * trampfd: the geometry of an instance.
+ * trampfd: geometries.
  *
- * A geometry is everything that the generated code depends on: ABI, mode,
- * registers, and the number of trampolines.  It is kept as the resolved
- * &struct trampfd_create_args, of which each field outside of these follows.
- * Nothing here allocates, sleeps or knows of files.
+ * A geometry is everything that generated code depends on: ABI, mode, registers
+ * and stride.  It is kept as a resolved &struct trampfd_create_args.  Nothing
+ * here allocates, sleeps or knows of files.
  */
-#include <linux/bitops.h>
+#include <linux/bits.h>
 #include <linux/errno.h>
-#include <linux/minmax.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
 #include <linux/nospec.h>
-#include <linux/trampfd.h>
+#include <linux/string.h>
+
+#include "internal.h"
 
 /*
- * A register's number as user space names it: TRAMPFD_REG(n), or 0 for the
- * default.  @allowed is 0 where the mode uses no such register.
+ * Resolve a register: 0 becomes the default.  @allowed is 0 if the mode uses no
+ * such register.
  */
 static int resolve_reg(__u16 *reg, u32 allowed, u8 reg_default)
 {
@@ -29,13 +30,18 @@ static int resolve_reg(__u16 *reg, u32 allowed, u8 reg_default)
 	return 0;
 }
 
+static bool is_zero_or(u64 value, u64 resolved)
+{
+	return !value || value == resolved;
+}
+
 /**
  * trampfd_resolve() - turn a request into a geometry
- * @args: What the caller asked for; on success, each field that is documented
- *	as output is set.  Resolving a resolved one changes nothing.
+ * @args: The request.  On success, every output field is set.  Resolving a
+ *	resolved request changes nothing.
  *
- * Return: 0, -EINVAL for a request that is wrong on every kernel, -EOPNOTSUPP
- * for an ABI, or a mode of it, that this kernel does not have.
+ * Return: 0, -EINVAL if the request is wrong on every kernel, -EOPNOTSUPP if this
+ * kernel does not have the ABI or the ABI does not have the mode.
  */
 int trampfd_resolve(struct trampfd_create_args *args)
 {
@@ -44,23 +50,32 @@ int trampfd_resolve(struct trampfd_create_args *args)
 	int err;
 
 	if (args->flags || args->abi >= TRAMPFD_NR_ABIS ||
-	    args->mode >= TRAMPFD_NR_MODES ||
-	    !args->nr || args->nr > TRAMPFD_NR_MAX)
+	    args->mode >= TRAMPFD_NR_MODES || args->stride > TRAMPFD_STRIDE_MAX ||
+	    (args->stride && !is_power_of_2(args->stride)) ||
+	    !is_zero_or(args->table_offset, TRAMPFD_TABLE_OFFSET) ||
+	    !is_zero_or(args->table_size, TRAMPFD_TABLE_OFFSET))
 		return -EINVAL;
-
 	if (args->abi == TRAMPFD_ABI_CALLER)
 		args->abi = arch_trampfd_caller_abi();
 	abi = arch_trampfd_abi(args->abi);
 	if (!abi)
 		return -EOPNOTSUPP;
 	mode = &abi->modes[array_index_nospec(args->mode, TRAMPFD_NR_MODES)];
-	if (!mode->code_stride)
+	if (!mode->min_stride)
 		return -EOPNOTSUPP;
+
+	if (!args->stride)
+		args->stride = mode->min_stride;
+	if (args->stride < mode->min_stride)
+		return -EINVAL;
 
 	err = resolve_reg(&args->data_reg, mode->data_regs, mode->data_reg);
 	if (err)
 		return err;
-	/* Who asked for the one default as data register gets the other. */
+	/*
+	 * If the caller chose the default scratch register for data, scratch
+	 * falls back to the default data register.
+	 */
 	err = resolve_reg(&args->scratch_reg, mode->scratch_regs,
 			  args->data_reg == TRAMPFD_REG(mode->scratch_reg) ?
 			  mode->data_reg : mode->scratch_reg);
@@ -69,42 +84,26 @@ int trampfd_resolve(struct trampfd_create_args *args)
 	if (args->data_reg == args->scratch_reg)
 		return -EINVAL;
 
-	args->code_stride = mode->code_stride;
-	args->table_stride = mode->table_stride;
-	/* No page of code or table is shared with what is not ours. */
-	args->nr = max_t(u32, BIT(fls(args->nr - 1)),
-			 PAGE_SIZE / min(mode->code_stride, mode->table_stride));
-	args->code_size = args->nr * mode->code_stride;
-	args->table_size = args->nr * mode->table_stride;
-	args->table_offset = args->code_size;
-	if (abi->table_offset)
-		args->table_offset = abi->table_offset(args->code_size,
-						       args->table_size);
+	args->table_offset = TRAMPFD_TABLE_OFFSET;
+	args->table_size = TRAMPFD_TABLE_OFFSET;
 	return 0;
 }
 
 /**
- * trampfd_generate() - write the code of a geometry
- * @geometry: A resolved one.
- * @offset: Where in the code to begin, in bytes, at a trampoline.
- * @code: Where to write to.
- * @size: How much to write, in bytes, whole trampolines.
+ * trampfd_generate() - write the page of code of a geometry
+ * @geometry: A resolved request.
+ * @page: Where to write to, %PAGE_SIZE bytes.
+ *
+ * All trampolines of a geometry are the same instructions.
  */
-void trampfd_generate(const struct trampfd_create_args *geometry, u32 offset,
-		      void *code, u32 size)
+void trampfd_generate(const struct trampfd_create_args *geometry, void *page)
 {
 	const struct trampfd_abi_desc *abi = arch_trampfd_abi(geometry->abi);
-	u32 slot = geometry->table_offset +
-		   offset / geometry->code_stride * geometry->table_stride;
-	u32 end = offset + size;
+	size_t size = geometry->stride;
 
-	while (offset < end) {
-		abi->emit(code, geometry->mode,
-			  geometry->data_reg - TRAMPFD_REG(0),
-			  geometry->scratch_reg - TRAMPFD_REG(0),
-			  slot - offset);
-		code += geometry->code_stride;
-		offset += geometry->code_stride;
-		slot += geometry->table_stride;
-	}
+	abi->emit(page, size, geometry->mode,
+		  geometry->data_reg - TRAMPFD_REG(0),
+		  geometry->scratch_reg - TRAMPFD_REG(0));
+	for (; size < PAGE_SIZE; size *= 2)
+		memcpy(page + size, page, size);
 }

@@ -1,14 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of the trampolines: each one of every geometry is decoded and
- * followed to what it leaves in the registers and where it jumps to.
+ * KUnit tests of trampfd: the page of code of every geometry is decoded, and each
+ * trampoline in it followed to what it leaves in the registers and where it
+ * jumps to; and the lifetime of such a page.
  */
 #include <kunit/test.h>
 #include <kunit/trampfd.h>
 #include <linux/bitops.h>
+#include <linux/err.h>
+#include <linux/file.h>
+#include <linux/log2.h>
 #include <linux/mm.h>
+#include <linux/mman.h>
+#include <linux/page-flags.h>
+#include <linux/page_ref.h>
 #include <linux/sched.h>
-#include <linux/trampfd.h>
+#include <linux/uaccess.h>
+
+#include "internal.h"
 
 /* Whether a followed trampoline did what its mode promises, and no more. */
 static const char *judge(const struct trampfd_machine *m,
@@ -46,6 +55,7 @@ static const char *judge(const struct trampfd_machine *m,
 	return NULL;
 }
 
+/* @code is two pages: code may be entered at the end of one and go on. */
 static void check_geometry(struct kunit *test, u8 *code,
 			   const struct trampfd_create_args *g)
 {
@@ -53,24 +63,22 @@ static void check_geometry(struct kunit *test, u8 *code,
 	u32 i, first_reg = 0, data_reg = 0;
 	const char *err;
 
-	memset(code, 0, g->code_size);
-	for (i = 0; i < g->code_size; i += PAGE_SIZE)
-		trampfd_generate(g, i, code + i, PAGE_SIZE);
+	memset(code, 0, 2 * PAGE_SIZE);
+	trampfd_generate(g, code);
+	memcpy(code + PAGE_SIZE, code, PAGE_SIZE);
 
-	err = decoder->has_system_call(code, g->code_size);
-	for (i = 0; !err && i < g->nr; i++) {
+	err = decoder->has_system_call(code, 2 * PAGE_SIZE);
+	for (i = 0; !err && i < PAGE_SIZE; i += g->stride) {
 		struct trampfd_machine m = {};
 
-		err = decoder->follow(&m, code, g, i * g->code_stride) ?:
-		      judge(&m, g, decoder,
-			    g->table_offset + i * g->table_stride, &data_reg);
+		err = decoder->follow(&m, code, g, i) ?:
+		      judge(&m, g, decoder, i + g->table_offset, &data_reg);
 		if (!err && i && data_reg != first_reg)
 			err = "not the data register of the others";
 		first_reg = data_reg;
 	}
-	KUNIT_ASSERT_NULL_MSG(test, err, "%s: data_reg %u scratch_reg %u nr %u trampoline %u",
-			      err, g->data_reg, g->scratch_reg, g->nr, i - 1);
-	KUNIT_ASSERT_GE(test, g->table_offset, g->code_size);
+	KUNIT_ASSERT_NULL_MSG(test, err, "%s: data_reg %u scratch_reg %u stride %u offset %u",
+			      err, g->data_reg, g->scratch_reg, g->stride, i);
 	cond_resched();
 }
 
@@ -113,88 +121,199 @@ static const void *next_param(struct kunit *test, const void *prev,
 	return NULL;
 }
 
-static void free_code(void *code)
+/* The next geometry of the mode after @g; all of them, from one of zeroes */
+static bool next_geometry(const struct trampfd_param *param,
+			  struct trampfd_create_args *g)
 {
-	kvfree(code);
-}
+	const u32 regs = TRAMPFD_REG(40);
+	u32 n = g->data_reg + regs * (g->scratch_reg + regs * ilog2(g->stride | 1));
 
-static u8 *alloc_code(struct kunit *test, size_t size)
-{
-	u8 *code = kvmalloc(size, GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, code);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_code, code));
-	return code;
+	while (++n < regs * regs * (ilog2(TRAMPFD_STRIDE_MAX) + 1)) {
+		*g = (struct trampfd_create_args){
+			.abi = param->abi,
+			.mode = param->mode,
+			.data_reg = n % regs,
+			.scratch_reg = n / regs % regs,
+			.stride = 1U << n / regs / regs,
+		};
+		if (!trampfd_resolve(g) && g->data_reg == n % regs &&
+		    g->scratch_reg == n / regs % regs)
+			return true;
+	}
+	return false;
 }
 
 /*
- * Each trampoline of each size that an instance can have, with each pair of
- * registers that can be asked for, reaches its own slot, changes nothing else,
- * traps where it ends, and lends no system call.
+ * Each trampoline of each geometry reaches its own slot, changes nothing else,
+ * traps where it ends, and no byte sequence in the code is a system call.
  */
-static void each_trampoline_reaches_its_own_slot(struct kunit *test)
+static void reaches_own_slot(struct kunit *test)
 {
 	const struct trampfd_param *param = test->param_value;
-	struct trampfd_create_args largest = {
-		.abi = param->abi, .mode = param->mode, .nr = TRAMPFD_NR_MAX,
-	};
+	struct trampfd_create_args g = {};
 	unsigned int geometries = 0;
-	u16 data, scratch;
-	u32 nr;
-	u8 *code;
+	u8 *code = kunit_kmalloc(test, 2 * PAGE_SIZE, GFP_KERNEL);
 
-	KUNIT_ASSERT_EQ(test, 0, trampfd_resolve(&largest));
-	code = alloc_code(test, largest.code_size);
-
-	for (nr = 1; nr <= TRAMPFD_NR_MAX; nr *= 2) {
-		for (data = 0; data < 40; data++) {
-			for (scratch = 0; scratch < 40; scratch++) {
-				struct trampfd_create_args g = {
-					.abi = param->abi,
-					.mode = param->mode,
-					.data_reg = data,
-					.scratch_reg = scratch,
-					.nr = nr,
-				};
-
-				/* Refused, or the same as one with more of them */
-				if (trampfd_resolve(&g) || g.nr != nr)
-					continue;
-				KUNIT_ASSERT_LE(test, g.code_size, largest.code_size);
-				check_geometry(test, code, &g);
-				geometries++;
-			}
-		}
+	KUNIT_ASSERT_NOT_NULL(test, code);
+	while (next_geometry(param, &g)) {
+		check_geometry(test, code, &g);
+		geometries++;
 	}
 	KUNIT_EXPECT_GT(test, geometries, 0);
 	kunit_info(test, "%u geometries\n", geometries);
 }
 
-/* A page is the same whether it is generated alone or among others. */
-static void a_page_generated_again_is_the_same(struct kunit *test)
+static struct trampfd_code *get_code(struct kunit *test,
+				     struct trampfd_create_args *g)
+{
+	struct trampfd_code *code;
+
+	KUNIT_ASSERT_EQ(test, 0, trampfd_resolve(g));
+	code = trampfd_get_code(g);
+	KUNIT_ASSERT_NOT_NULL(test, code);
+	return code;
+}
+
+/* Instances of a geometry have one page, and those of two have two. */
+static void geometry_has_one_page(struct kunit *test)
 {
 	const struct trampfd_param *param = test->param_value;
 	struct trampfd_create_args g = {
-		.abi = param->abi, .mode = param->mode, .nr = TRAMPFD_NR_MAX,
+		.abi = param->abi, .mode = param->mode, .stride = 1024,
 	};
-	u8 *code, *page;
-	u32 i;
+	struct trampfd_code *code = get_code(test, &g);
 
-	KUNIT_ASSERT_EQ(test, 0, trampfd_resolve(&g));
-	code = alloc_code(test, g.code_size + PAGE_SIZE);
-	page = code + g.code_size;
+	KUNIT_EXPECT_PTR_EQ(test, code, get_code(test, &g));
+	g.stride = 2048;
+	KUNIT_EXPECT_PTR_NE(test, code->page, get_code(test, &g)->page);
+}
 
-	trampfd_generate(&g, 0, code, g.code_size);
-	for (i = 0; i < g.code_size; i += PAGE_SIZE) {
-		trampfd_generate(&g, i, page, PAGE_SIZE);
-		KUNIT_ASSERT_MEMEQ(test, code + i, page, PAGE_SIZE);
-	}
+/* Get a page that is not the one of @code now, but has its contents. */
+static struct page *get_another_page(struct kunit *test, struct trampfd_code *code)
+{
+	struct page *now = code->page, *page = trampfd_get_page(code);
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_EXPECT_PTR_NE(test, now, page);
+	KUNIT_EXPECT_MEMEQ(test, page_address(page), page_address(now), PAGE_SIZE);
+	return page;
+}
+
+/* The counts of a page would wrap: it is not mapped again. */
+static void count_does_not_wrap(struct kunit *test)
+{
+	struct trampfd_create_args g = { .stride = 1024 };
+	struct trampfd_code *code = get_code(test, &g);
+	struct page *page, *shared = code->page;
+	int refs = TRAMPFD_MAX_PAGE_REFS - page_ref_count(shared);
+
+	page_ref_add(shared, refs);
+	page = trampfd_get_page(code);
+	KUNIT_EXPECT_PTR_EQ(test, shared, page);
+
+	page = get_another_page(test, code);
+	KUNIT_EXPECT_EQ(test, 1, page_ref_count(page));
+	KUNIT_EXPECT_PTR_EQ(test, shared, code->page);
+	put_page(page);
+
+	put_page(shared);
+	page_ref_sub(shared, refs);
+	page = trampfd_get_page(code);
+	KUNIT_EXPECT_PTR_EQ(test, shared, page);
+	put_page(page);
+}
+
+static struct file *create_file(struct kunit *test,
+				const struct trampfd_create_args *g)
+{
+	struct file *file = trampfd_create_file(g);
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(file));
+	return file;
+}
+
+static void touch(struct kunit *test, unsigned long addr)
+{
+	u8 byte;
+
+	KUNIT_ASSERT_EQ(test, 0, copy_from_user(&byte, (u8 __user *)addr, 1));
+}
+
+/* Nor is it mapped around a fault. */
+static void count_does_not_wrap_around_faults(struct kunit *test)
+{
+	struct trampfd_create_args g = { .stride = 1024 };
+	struct page *shared = get_code(test, &g)->page;
+	struct file *file = create_file(test, &g);
+	unsigned long addr;
+	int refs;
+
+	addr = kunit_vm_mmap(test, file, 0, TRAMPFD_TABLE_OFFSET, PROT_READ,
+			     MAP_PRIVATE, 0);
+	fput(file);
+	KUNIT_ASSERT_FALSE(test, !addr || IS_ERR_VALUE(addr));
+
+	refs = TRAMPFD_MAX_PAGE_REFS + 1 - page_ref_count(shared);
+	page_ref_add(shared, refs);
+	touch(test, addr);
+	touch(test, addr + PAGE_SIZE);
+	KUNIT_EXPECT_EQ(test, TRAMPFD_MAX_PAGE_REFS + 1, page_ref_count(shared));
+	page_ref_sub(shared, refs);
+
+	touch(test, addr + 4 * PAGE_SIZE);
+	KUNIT_EXPECT_GT(test, page_ref_count(shared),
+			TRAMPFD_MAX_PAGE_REFS + 1 - refs);
+}
+
+/* Nor by fork() when it copies the page tables of a mapping with guards. */
+static void count_does_not_wrap_at_fork(struct kunit *test)
+{
+	struct trampfd_create_args g = { .stride = 1024 };
+	struct page *shared = get_code(test, &g)->page;
+	struct vm_area_struct vma = {
+		.vm_mm = &init_mm, .vm_file = create_file(test, &g),
+	};
+	int refs = TRAMPFD_MAX_PAGE_REFS + 1 - page_ref_count(shared);
+
+	vma_set_flags(&vma, VMA_MAYBE_GUARD_BIT);
+	trampfd_code_vm_ops.open(&vma);
+	KUNIT_EXPECT_TRUE(test, vma_test(&vma, VMA_MAYBE_GUARD_BIT));
+
+	page_ref_add(shared, refs);
+	trampfd_code_vm_ops.open(&vma);
+	KUNIT_EXPECT_FALSE(test, vma_test(&vma, VMA_MAYBE_GUARD_BIT));
+	page_ref_sub(shared, refs);
+	fput(vma.vm_file);
+}
+
+/* The memory of a page failed: another takes its place, and stays there. */
+static void failed_memory_is_replaced(struct kunit *test)
+{
+#ifdef CONFIG_MEMORY_FAILURE
+	struct trampfd_create_args g = { .stride = 1024 };
+	struct trampfd_code *code = get_code(test, &g);
+	struct page *failed = code->page, *page;
+
+	SetPageHWPoison(failed);
+	page = get_another_page(test, code);
+	KUNIT_EXPECT_PTR_EQ(test, code->page, page);
+	KUNIT_EXPECT_EQ(test, 2, page_ref_count(page));
+	put_page(page);
+	ClearPageHWPoison(failed);
+	put_page(failed);
+#else
+	kunit_skip(test, "no CONFIG_MEMORY_FAILURE");
+#endif
 }
 
 static struct kunit_case trampfd_cases[] = {
-	KUNIT_CASE_PARAM_ATTR(each_trampoline_reaches_its_own_slot,
-			      next_param, { .speed = KUNIT_SPEED_SLOW }),
-	KUNIT_CASE_PARAM(a_page_generated_again_is_the_same, next_param),
+	KUNIT_CASE_PARAM_ATTR(reaches_own_slot, next_param,
+			      { .speed = KUNIT_SPEED_SLOW }),
+	KUNIT_CASE_PARAM(geometry_has_one_page, next_param),
+	KUNIT_CASE(count_does_not_wrap),
+	KUNIT_CASE(count_does_not_wrap_around_faults),
+	KUNIT_CASE(count_does_not_wrap_at_fork),
+	KUNIT_CASE(failed_memory_is_replaced),
 	{}
 };
 
@@ -205,5 +324,5 @@ static struct kunit_suite trampfd_suite = {
 
 kunit_test_suite(trampfd_suite);
 
-MODULE_DESCRIPTION("KUnit tests of the trampolines");
+MODULE_DESCRIPTION("KUnit tests of trampfd");
 MODULE_LICENSE("GPL");

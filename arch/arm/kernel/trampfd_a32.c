@@ -8,14 +8,12 @@
  * end switches to the state that bit 0 of slot.code says, from ARMv5T on (Arm
  * ARM, DDI 0406, "Changing between Thumb state and ARM state").
  *
- * pc reads as the instruction's address + 8, and the slot is a power of two
- * behind its trampoline, which is an immediate value of ADD.  What is reached
- * with it is 8 bytes behind the start of the slot.
- *
- * The distance is the same in each trampoline of an instance: all of them are
- * the same instructions.  None is a system call, in no instruction set.
+ * pc reads as the instruction's address + 8, so what the first instruction
+ * computes is 8 bytes above the start of the slot.
  */
-#include <linux/bitops.h>
+#include <linux/bits.h>
+#include <linux/build_bug.h>
+#include <linux/string.h>
 #include <linux/trampfd.h>
 #include <linux/types.h>
 
@@ -36,57 +34,49 @@
 
 #define A32_PC			15
 
-/* 2^k as an immediate value, 8 bits rotated right by an even number */
-static u32 a32_imm_power_of_2(unsigned int k)
-{
-	return (32 - (k & ~1)) / 2 << 8 | BIT(k & 1);
-}
+/* TRAMPFD_TABLE_OFFSET as an immediate value: 2, rotated right by 2 * 7 */
+#define A32_IMM_OFFSET		(7 << 8 | 2)
+static_assert(2 << (32 - 2 * 7) == TRAMPFD_TABLE_OFFSET);
 
 /*
  * Emit
- *	add	data, pc, #disp
+ *	add	data, pc, #TRAMPFD_TABLE_OFFSET
  *	ldmdb	data, {data, pc}		DATA
  * or
- *	add	data, pc, #disp
+ *	add	data, pc, #TRAMPFD_TABLE_OFFSET
  *	sub	data, data, #8			SLOT
  *	ldr	pc, [data, #4]
- *	udf
  */
-static void trampfd_arm_emit(void *code, enum trampfd_mode mode,
-			     unsigned int data, unsigned int scratch, u32 disp)
+static void trampfd_arm_emit(void *code, u32 stride, enum trampfd_mode mode,
+			     unsigned int data, unsigned int scratch)
 {
 	u32 *insn = code;
 
-	*insn++ = __opcode_to_mem_arm(A32_ADD_PC(data, a32_imm_power_of_2(__ffs(disp))));
+	memset32(code, __opcode_to_mem_arm(A32_UDF), stride / sizeof(*insn));
+
+	*insn++ = __opcode_to_mem_arm(A32_ADD_PC(data, A32_IMM_OFFSET));
 	if (mode == TRAMPFD_MODE_DATA) {
 		*insn = __opcode_to_mem_arm(A32_LDMDB(data, BIT(data) | BIT(A32_PC)));
 		return;
 	}
 	*insn++ = __opcode_to_mem_arm(A32_SUB(data, data, sizeof(struct trampfd_slot32)));
-	*insn++ = __opcode_to_mem_arm(A32_LDR_PC(data, sizeof(u32)));
-	*insn = __opcode_to_mem_arm(A32_UDF);
+	*insn = __opcode_to_mem_arm(A32_LDR_PC(data, sizeof(u32)));
 }
 
 /* By DWARF number, which is the register's (AADWARF32): all but sp, lr and pc */
 #define ARM_REGS		GENMASK(12, 0)
 #define ARM_DATA_REG		12
 
-/*
- * Code and table have the same stride, for the distance to be the same: in mode
- * SLOT, half of a slot is the user's.
- */
 const struct trampfd_abi_desc trampfd_arm = {
 	.name = "arm",
 	.modes = {
 		[TRAMPFD_MODE_DATA] = {
-			.code_stride = sizeof(struct trampfd_slot32),
-			.table_stride = sizeof(struct trampfd_slot32),
+			.min_stride = 8,
 			.data_reg = ARM_DATA_REG,
 			.data_regs = ARM_REGS,
 		},
 		[TRAMPFD_MODE_SLOT] = {
-			.code_stride = 2 * sizeof(struct trampfd_slot32),
-			.table_stride = 2 * sizeof(struct trampfd_slot32),
+			.min_stride = 16,
 			.data_reg = ARM_DATA_REG,
 			.data_regs = ARM_REGS,
 		},

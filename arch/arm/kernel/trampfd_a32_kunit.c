@@ -6,6 +6,7 @@
  */
 #include <kunit/trampfd.h>
 #include <linux/bitmap.h>
+#include <linux/bits.h>
 
 #ifdef CONFIG_ARM
 #include <asm/opcodes.h>
@@ -95,7 +96,7 @@ static bool traps(u32 insn)
 static const char *follow(struct trampfd_machine *m, const u8 *code,
 			  const struct trampfd_create_args *g, u32 start)
 {
-	u32 end = start + g->code_stride;
+	u32 end = start + g->stride;
 	u32 p;
 
 	for (p = start; m->target.kind == TRAMPFD_UNCHANGED; p += sizeof(u32)) {

@@ -7,15 +7,13 @@
  * (Arm ARM, DDI 0487, "BTI").  It ends with a jump through x16 or x17 for the
  * same reason: the target begins with a BTI C too.  x30 is left alone, so that
  * it does not matter whether the return address in it is signed.
- *
- * The slot is as far from its trampoline in each one of an instance: all of
- * them are the same instructions.  None is a system call, in no instruction set.
  */
 #include <linux/bits.h>
 #include <linux/compat.h>
 #include <linux/cpufeature.h>
 #include <linux/kconfig.h>
 #include <linux/mm.h>
+#include <linux/string.h>
 #include <linux/trampfd.h>
 
 #include <asm/byteorder.h>
@@ -31,22 +29,25 @@
  *
  * Loads relative to the program counter are never checked for memory tags.
  */
-static void trampfd_arm64_emit(void *code, enum trampfd_mode mode,
-			       unsigned int data, unsigned int scratch, u32 disp)
+static void trampfd_arm64_emit(void *code, u32 stride, enum trampfd_mode mode,
+			       unsigned int data, unsigned int scratch)
 {
+	const u32 slot = TRAMPFD_TABLE_OFFSET;
 	__le32 *insn = code;
 	u32 load;
 
 	if (mode == TRAMPFD_MODE_DATA)
-		load = aarch64_insn_gen_load_literal(4, disp, data, true);
+		load = aarch64_insn_gen_load_literal(4, slot, data, true);
 	else
-		load = aarch64_insn_gen_adr(4, disp, data,
+		load = aarch64_insn_gen_adr(4, slot, data,
 					    AARCH64_INSN_ADR_TYPE_ADR);
+
+	memset(code, 0, stride); /* UDF #0 */
 
 	/* Instructions are little-endian, whatever the data is. */
 	insn[0] = cpu_to_le32(aarch64_insn_gen_hint(AARCH64_INSN_HINT_BTIC));
 	insn[1] = cpu_to_le32(load);
-	insn[2] = cpu_to_le32(aarch64_insn_gen_load_literal(8, disp + sizeof(u64),
+	insn[2] = cpu_to_le32(aarch64_insn_gen_load_literal(8, slot + sizeof(u64),
 							    scratch, true));
 	insn[3] = cpu_to_le32(aarch64_insn_gen_branch_reg(scratch,
 							  AARCH64_INSN_BRANCH_NOLINK));
@@ -62,8 +63,7 @@ static vma_flags_t trampfd_arm64_code_vma_flags(void)
 /* By DWARF number, which is the register's (AADWARF64): all but x30 and sp. */
 #define ARM64_MODE						\
 {								\
-	.code_stride = 4 * AARCH64_INSN_SIZE,			\
-	.table_stride = sizeof(struct trampfd_slot64),		\
+	.min_stride = 4 * AARCH64_INSN_SIZE,			\
 	.data_reg = 17,						\
 	.data_regs = GENMASK(29, 0),				\
 	.scratch_reg = 16,					\

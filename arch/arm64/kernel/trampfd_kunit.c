@@ -30,7 +30,7 @@ static u32 relative(u32 p, u32 insn, enum aarch64_insn_imm_type type,
 static const char *follow(struct trampfd_machine *m, const u8 *code,
 			  const struct trampfd_create_args *g, u32 start)
 {
-	u32 end = start + g->code_stride;
+	u32 end = start + g->stride;
 	u32 p = start;
 
 	if (instruction(code + p) != BTI_C)

@@ -14,12 +14,6 @@
  * processor (unprivileged ISA, "Unconditional Jumps").
  *
  * All instructions are of 4 bytes, as the C extension may be missing.
- *
- * None is a system call.  ECALL is the parcels 0073 0000, and code can be entered
- * at each parcel.  The low parcel of an instruction here has another opcode.  The
- * high one of AUIPC is at most 0010, as the slot is less than 1 MiB + 4096 away,
- * that of JALR at most 000f, and that of LD and ADDI has an immediate value in
- * its upper 12 bits which is a multiple of 4, and so not 007.
  */
 #include <linux/bitops.h>
 #include <linux/bits.h>
@@ -35,7 +29,6 @@
 #define RVG_MATCH_LD		0x00003003
 
 #define RVG_INSN_SIZE		4
-#define RISCV64_CODE_STRIDE	(8 * RVG_INSN_SIZE)
 
 static __le32 u_type(u32 insn, unsigned int rd, u32 imm)
 {
@@ -46,12 +39,6 @@ static __le32 i_type(u32 insn, unsigned int rd, unsigned int rs1, s32 imm)
 {
 	return cpu_to_le32(insn | rd << RVG_RD_OPOFF | rs1 << RVG_RS1_OPOFF |
 			   (u32)imm << RV_I_IMM_11_0_OPOFF);
-}
-
-/* What an I-type instruction adds for the low bits of a distance, -2048 to 2047 */
-static s32 low12(s32 distance)
-{
-	return sign_extend32(distance, 11);
 }
 
 /*
@@ -67,31 +54,28 @@ static s32 low12(s32 distance)
  *	addi	data, data, low(slot)
  *	ld	scratch, 8(data)
  *	jr	scratch
- *
- * One AUIPC is for both words of a slot.  For one slot in 256 they are on both
- * sides of what it reaches: there DATA has an ADDI to scratch too.
  */
-static void trampfd_riscv64_emit(void *code, enum trampfd_mode mode,
-				 unsigned int data, unsigned int scratch, u32 disp)
+static void trampfd_riscv64_emit(void *code, u32 stride, enum trampfd_mode mode,
+				 unsigned int data, unsigned int scratch)
 {
 	unsigned int base = mode == TRAMPFD_MODE_DATA ? scratch : data;
-	s32 distance = disp - RVG_INSN_SIZE;	/* from the AUIPC */
-	s32 low = low12(distance);
+	const s32 distance = TRAMPFD_TABLE_OFFSET - RVG_INSN_SIZE; /* from AUIPC */
+	const s32 low = sign_extend32(distance, 11);
 	__le32 *insn = code;
+
+	/* All zeroes is an illegal instruction, of 2 bytes as of 4. */
+	memset(code, 0, stride);
 
 	*insn++ = u_type(RVG_MATCH_AUIPC, 0, 0);
 	*insn++ = u_type(RVG_MATCH_AUIPC, base, distance - low);
-	if (mode == TRAMPFD_MODE_SLOT ||
-	    low12(low + sizeof(u64)) != low + (s32)sizeof(u64)) {
-		*insn++ = i_type(RVG_MATCH_ADDI, base, base, low);
-		low = 0;
-	}
-	if (mode == TRAMPFD_MODE_DATA)
+	if (mode == TRAMPFD_MODE_DATA) {
 		*insn++ = i_type(RVG_MATCH_LD, data, base, low);
-	*insn++ = i_type(RVG_MATCH_LD, scratch, base, low + sizeof(u64));
-	*insn++ = i_type(RVG_MATCH_JALR, 0, scratch, 0);
-	/* All zeroes is an illegal instruction, of 2 bytes as of 4. */
-	memset(insn, 0, code + RISCV64_CODE_STRIDE - (void *)insn);
+		*insn++ = i_type(RVG_MATCH_LD, scratch, base, low + sizeof(u64));
+	} else {
+		*insn++ = i_type(RVG_MATCH_ADDI, base, base, low);
+		*insn++ = i_type(RVG_MATCH_LD, scratch, base, sizeof(u64));
+	}
+	*insn = i_type(RVG_MATCH_JALR, 0, scratch, 0);
 }
 
 /*
@@ -102,8 +86,7 @@ static void trampfd_riscv64_emit(void *code, enum trampfd_mode mode,
  */
 #define RISCV64_MODE						\
 {								\
-	.code_stride = RISCV64_CODE_STRIDE,			\
-	.table_stride = sizeof(struct trampfd_slot64),		\
+	.min_stride = 32,					\
 	.data_reg = 28,						\
 	.data_regs = GENMASK(31, 5),				\
 	.scratch_reg = 6,					\

@@ -22,7 +22,7 @@
 static const char *follow(struct trampfd_machine *m, const u8 *code,
 			  const struct trampfd_create_args *g, u32 start)
 {
-	u32 end = start + g->code_stride;
+	u32 end = start + g->stride;
 	u32 p = start;
 
 	if (get_unaligned_le32(code + p) != LPAD_0)

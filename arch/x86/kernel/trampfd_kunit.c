@@ -20,6 +20,14 @@ static u32 operand(const struct trampfd_machine *m, struct insn *insn, u32 next)
 
 	if (insn_rip_relative(insn))
 		return next + insn->displacement.value;
+	if (rm == REG_SP) {	/* a SIB byte; 4 is no index */
+		if (X86_SIB_INDEX(insn->sib.value) != 4 ||
+		    X86_REX_X(insn->rex_prefix.value))
+			return TRAMPFD_OFFSET_NONE;
+		rm = X86_SIB_BASE(insn->sib.value);
+	}
+	if (X86_REX_B(insn->rex_prefix.value))
+		rm |= 8;
 	if ((mod == 1 || mod == 2) && rm != REG_SP &&
 	    m->regs[rm].kind == TRAMPFD_ADDRESS)
 		return m->regs[rm].offset + insn->displacement.value;
@@ -48,8 +56,6 @@ static const char *step(struct trampfd_machine *m, u32 *pushed,
 			TRAMPFD_ADDRESS, *pushed
 		};
 		*pushed = TRAMPFD_OFFSET_NONE;
-		return NULL;
-	case 0x90:
 		return NULL;
 	case CALL_INSN_OPCODE:
 		if (insn->immediate.value)
@@ -80,7 +86,7 @@ static const char *follow(struct trampfd_machine *m, const u8 *code,
 			  const struct trampfd_create_args *g, u32 start)
 {
 	bool x86_64 = g->abi == TRAMPFD_ABI_X86_64;
-	u32 end = start + g->code_stride;
+	u32 end = start + g->stride;
 	u32 pushed = TRAMPFD_OFFSET_NONE;
 	u32 p = start + 4;
 	struct insn insn;

@@ -4,38 +4,46 @@
  *
  * A trampoline is a few instructions that load a data pointer and jump to
  * static code: how a C function pointer carries a context.  trampfd_create(2)
- * returns a file descriptor.  What is mapped from it is code that the kernel
- * generated, which nobody can write, and beside it a table, which nobody can
- * execute: one slot of {data, code} for each trampoline, filled in by the
- * process::
+ * returns a file descriptor.  Mapping it gives code that the kernel generated,
+ * which nobody can write, and a table, which nobody can execute.  The table has
+ * one slot for each trampoline, which begins with {data, code} and is filled in
+ * by the process::
  *
  *	fd                          memory
  *	0            +-----------+  code            trampoline 0
  *	             |    r-x    |  code + stride   trampoline 1
  *	             |           |  ...
- *	table_offset +-----------+  table           slot 0 {data, code}
- *	             |    rw-    |  table + stride  slot 1 {data, code}
+ *	table_offset +-----------+  table           slot 0 {data, code, ...}
+ *	             |    rw-    |  table + stride  slot 1 {data, code, ...}
  *	             +-----------+  ...
  *
- * A complete use, in C, for one callback function target() that finds its
- * context in the register which the ABI uses for that (see "Registers")::
+ * There is one rule: trampoline i is at code + i * stride, and its slot is
+ * table_offset above it.
  *
- *	struct trampfd_create_args a = { .nr = 1 };
+ * A complete use, in C, for callbacks to target(), which finds its context in
+ * the register that the ABI uses for that (see "Registers"); size is the bytes
+ * of code and of table to map, a multiple of the page size, at most
+ * table_size::
+ *
+ *	struct trampfd_create_args a = {};
  *	int fd = syscall(__NR_trampfd_create, &a, sizeof(a));
- *	char *code = mmap(NULL, a.table_offset + a.table_size,
+ *	char *code = mmap(NULL, a.table_offset + size,
  *			  PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
- *	char *table = mmap(code + a.table_offset, a.table_size,
+ *	char *table = mmap(code + a.table_offset, size,
  *			   PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
  *			   fd, a.table_offset);
  *	close(fd);
  *
- *	struct trampfd_slot64 *slot = (void *)(table + i * a.table_stride);
+ *	struct trampfd_slot64 *slot = (void *)(table + i * a.stride);
  *	slot->data = (uintptr_t)&context;
  *	slot->code = (uintptr_t)target;
- *	callback = (void *)(code + i * a.code_stride);
+ *	callback = (void *)(code + i * a.stride);
  *
- * The first mmap() spans both areas, so that nothing can land between them;
- * the second puts the table at its one right distance from the code.
+ * The first mmap() reserves both areas, so that nothing else can be mapped
+ * between them; the second puts the table at its distance from the code.
+ *
+ * To carry a context in the slot itself, ask for %TRAMPFD_MODE_SLOT and a stride
+ * of at least two words and the context: target() gets the address of the slot.
  */
 
 #ifndef _UAPI_LINUX_TRAMPFD_H
@@ -44,7 +52,7 @@
 #include <linux/types.h>
 
 /**
- * enum trampfd_abi - whose instructions, registers and word size
+ * enum trampfd_abi - instructions, registers and word size
  *
  * @TRAMPFD_ABI_CALLER: The ABI of the system call itself: %TRAMPFD_ABI_I386
  *	for one made through the i386 entry, even by a 64-bit process;
@@ -56,10 +64,9 @@
  *	&struct trampfd_slot64.
  * @TRAMPFD_ABI_I386: 32-bit code of x86; slots are &struct trampfd_slot32.
  * @TRAMPFD_ABI_ARM64: AArch64 code; slots are &struct trampfd_slot64.
- * @TRAMPFD_ABI_ARM: A32 code, which caller and target in T32 (Thumb) state can
- *	use as well as those in A32 state: bit 0 of slot.code says which state
- *	the target is in, as everywhere.  Slots are &struct trampfd_slot32; in
- *	mode SLOT, as many bytes behind each are the user's.
+ * @TRAMPFD_ABI_ARM: A32 code, for callers and targets in A32 and in T32 (Thumb)
+ *	state: bit 0 of slot.code is the state of the target.  Slots are
+ *	&struct trampfd_slot32.
  * @TRAMPFD_ABI_RISCV64: 64-bit code of RISC-V; slots are &struct trampfd_slot64.
  *
  * An ABI that the running kernel has no trampolines for is refused with
@@ -78,7 +85,8 @@ enum trampfd_abi {
  * enum trampfd_mode - what a trampoline does before it jumps to slot.code
  *
  * @TRAMPFD_MODE_DATA: data register = slot.data.
- * @TRAMPFD_MODE_SLOT: data register = address of the slot.
+ * @TRAMPFD_MODE_SLOT: data register = address of the slot; slot.data is not
+ *	read.
  * @TRAMPFD_MODE_PUSH: push the data register, then as %TRAMPFD_MODE_SLOT.  For
  *	calling conventions that leave no register free (regparm(3)): the
  *	target finds the caller's value of the register on top of the stack,
@@ -140,8 +148,8 @@ enum trampfd_mode {
  */
 #define TRAMPFD_REG(n)			((n) + 1)
 
-/* The most trampolines that one file descriptor has. */
-#define TRAMPFD_NR_MAX			32768
+/* The largest stride, in bytes */
+#define TRAMPFD_STRIDE_MAX		4096
 
 /**
  * struct trampfd_create_args - argument of trampfd_create(2)
@@ -154,20 +162,27 @@ enum trampfd_mode {
  * @scratch_reg: In: 0 for the default, or TRAMPFD_REG() of a register that the
  *	trampoline may overwrite, where it needs one.  Out: resolved; 0 if none
  *	is used.
- * @nr: In: trampolines wanted, 1 to %TRAMPFD_NR_MAX.  Out: trampolines
- *	provided: @nr rounded up to a power of two that fills whole pages.
- * @code_stride: Out: bytes from one trampoline to the next.
- * @table_stride: Out: bytes from one slot to the next.  What is left of it
- *	behind the slot's two words belongs to the user.
- * @code_size: Out: bytes of code.  The code is at file offset 0.
- * @table_offset: Out: file offset of the table, and the distance in memory at
- *	which it must be mapped behind the code.  At least @code_size; what is
- *	between them, if anything, is never accessible (SIGBUS).
- * @table_size: Out: bytes of table.
+ * @stride: In: bytes from one trampoline to the next, and from one slot to the
+ *	next: a power of two, at least the smallest stride below, at most
+ *	%TRAMPFD_STRIDE_MAX; 0 for the smallest.  Out: resolved.  The bytes of a
+ *	slot after its two words belong to the user.
+ * @table_offset: In: 0, or the answer of an earlier call.  Out: bytes from a
+ *	trampoline to its slot; also the file offset of the table, and the most
+ *	bytes of code.
+ * @table_size: In: likewise.  Out: the most bytes of table.
  *
- * The layout is the same on every ABI.  Zero means the default everywhere, and
- * a structure that the kernel filled in can be passed again: the call then
- * returns another instance of the same geometry.  Later versions may append
+ * ============  ======  ====  =====  ===  =======
+ * mode          x86_64  i386  arm64  arm  riscv64
+ * ============  ======  ====  =====  ===  =======
+ * DATA          32      32    16     8    32
+ * SLOT          16      32    16     16   32
+ * PUSH          -       32    -      -    -
+ * ============  ======  ====  =====  ===  =======
+ *
+ * The layout is the same on every ABI.  Zero means the default everywhere: a
+ * structure of zeroes is a complete request.  A structure that the kernel filled
+ * in can be passed again: the call then returns another instance of the same
+ * geometry (ABI, mode, registers and stride).  Later versions may append
  * fields; a caller passes the size that it was compiled with
  * (%TRAMPFD_CREATE_ARGS_SIZE_VER0 is the first) and gets that much back.
  *
@@ -177,9 +192,11 @@ enum trampfd_mode {
  *
  * Returns a new file descriptor, always close-on-exec, or:
  *
- * - EINVAL: @flags, @abi or @mode unknown; @nr 0 or over %TRAMPFD_NR_MAX; a
- *   register that does not exist or cannot work, that is given where none is
- *   used, or that equals the other; size below version 0
+ * - EINVAL: @flags, @abi or @mode unknown; @stride not a power of two, too small
+ *   for the ABI and mode, or over %TRAMPFD_STRIDE_MAX; a register that does not
+ *   exist, cannot work, is given where none is used, or equals the other;
+ *   @table_offset or @table_size neither 0 nor what the kernel answers; size
+ *   below version 0
  * - E2BIG: size beyond what the kernel knows, with a non-zero byte there; or
  *   beyond a page
  * - EFAULT: args not readable or not writable; no descriptor is left behind
@@ -190,20 +207,29 @@ enum trampfd_mode {
  *
  * What the descriptor answers:
  *
- * - mmap() of the code, with or without what follows it: PROT_READ, PROT_EXEC
- *   or both; EACCES with PROT_WRITE, then and at a later mprotect().  Shared
- *   and private are the same.
- * - mmap() of the table, or a part of it: MAP_PRIVATE with PROT_READ,
- *   PROT_WRITE or both; EACCES with PROT_EXEC, then and at a later mprotect();
- *   EINVAL with MAP_SHARED (EACCES if that asks for PROT_WRITE too, as the file
- *   is not open for writing).  It begins as zeroes and is ordinary private
- *   memory: fork() gives the child its own copy.  (With the personality
- *   READ_IMPLIES_EXEC the mapping succeeds and is not executable.)
+ * - mmap() of any part of the code: PROT_READ, PROT_EXEC or both; EACCES with
+ *   PROT_WRITE, then and at a later mprotect().  Shared and private are the same.
+ *   A mapping that begins in the code may extend over the table's range, where
+ *   an access is SIGBUS until the table is mapped there.
+ * - mmap() of any part of the table: MAP_PRIVATE with PROT_READ, PROT_WRITE or
+ *   both; EACCES with PROT_EXEC, then and at a later mprotect(); EINVAL with
+ *   MAP_SHARED (EACCES if that asks for PROT_WRITE too, as the file is not open
+ *   for writing).  It begins as zeroes and is ordinary private memory: fork()
+ *   gives the child its own copy.  (With the personality READ_IMPLIES_EXEC the
+ *   mapping succeeds and is not executable.)
  * - mmap() past the end of the table: EINVAL.
- * - read(), pread(), lseek(): the code, then end of file.  fstat() has the size
- *   of what can be mapped, up to the end of the table.
- * - write(), ftruncate(), fallocate(), open() through /proc/self/fd: refused.
+ * - read(), pread(), lseek(): one page of code, then end of file.  Every page of
+ *   the code range is this one.  fstat() has the size of what can be mapped,
+ *   @table_offset + @table_size.
+ * - write(), ftruncate(), fallocate(), splice(), open() through /proc/self/fd:
+ *   refused.
  * - close(): the mappings stay.
+ *
+ * Code and table can be mapped in any amount, and as often as wanted.  Where
+ * limits do not allow a range of @table_offset and more (RLIMIT_AS, RLIMIT_MEMLOCK
+ * with MCL_FUTURE), map one page of table anywhere, then one page of code
+ * @table_offset below it, with MAP_FIXED_NOREPLACE; if that is not free, try
+ * again elsewhere.
  *
  * Where the processor checks landing pads by page (BTI of arm64), the code is
  * mapped with that guard, asked for (PROT_BTI) or not.  A later mprotect() sets
@@ -218,15 +244,12 @@ struct trampfd_create_args {
 	__u32 mode;
 	__u16 data_reg;
 	__u16 scratch_reg;
-	__u32 nr;
-	__u32 code_stride;
-	__u32 table_stride;
-	__aligned_u64 code_size;
+	__u32 stride;
 	__aligned_u64 table_offset;
 	__aligned_u64 table_size;
 };
 
-#define TRAMPFD_CREATE_ARGS_SIZE_VER0	56	/* sizeof the first version */
+#define TRAMPFD_CREATE_ARGS_SIZE_VER0	40	/* sizeof the first version */
 
 /**
  * struct trampfd_slot64 - head of a slot of a 64-bit ABI, in its byte order

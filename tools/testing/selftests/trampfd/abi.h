@@ -24,7 +24,7 @@ struct abi_mode {
 	uint16_t data_reg;		/* as TRAMPFD_REG() */
 	uint16_t scratch_reg;		/* likewise, 0 if the mode uses none */
 	unsigned int stack_words;	/* below the stack pointer, written to */
-	unsigned int slot_words;	/* from one slot to the next */
+	uint32_t min_stride;		/* bytes */
 };
 
 /**

@@ -10,8 +10,8 @@ const enum trampfd_abi abi_native = TRAMPFD_ABI_ARM;
 const char * const abi_name = "arm";
 
 const struct abi_mode abi_modes[] = {
-	{ "DATA", TRAMPFD_MODE_DATA, TRAMPFD_REG(12), 0, 0, 2 },
-	{ "SLOT", TRAMPFD_MODE_SLOT, TRAMPFD_REG(12), 0, 0, 4 },
+	{ "DATA", TRAMPFD_MODE_DATA, TRAMPFD_REG(12), 0, 0, 8 },
+	{ "SLOT", TRAMPFD_MODE_SLOT, TRAMPFD_REG(12), 0, 0, 16 },
 	{}
 };
 

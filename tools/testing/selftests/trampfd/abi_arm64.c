@@ -8,8 +8,8 @@ const enum trampfd_abi abi_native = TRAMPFD_ABI_ARM64;
 const char * const abi_name = "arm64";
 
 const struct abi_mode abi_modes[] = {
-	{ "DATA", TRAMPFD_MODE_DATA, TRAMPFD_REG(17), TRAMPFD_REG(16), 0, 2 },
-	{ "SLOT", TRAMPFD_MODE_SLOT, TRAMPFD_REG(17), TRAMPFD_REG(16), 0, 2 },
+	{ "DATA", TRAMPFD_MODE_DATA, TRAMPFD_REG(17), TRAMPFD_REG(16), 0, 16 },
+	{ "SLOT", TRAMPFD_MODE_SLOT, TRAMPFD_REG(17), TRAMPFD_REG(16), 0, 16 },
 	{}
 };
 

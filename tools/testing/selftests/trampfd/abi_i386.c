@@ -9,9 +9,9 @@ const char * const abi_name = "i386";
 
 /* The call that learns the address writes one word, PUSH one above it. */
 const struct abi_mode abi_modes[] = {
-	{ "DATA", TRAMPFD_MODE_DATA, TRAMPFD_REG(1), TRAMPFD_REG(0), 1, 2 },
-	{ "SLOT", TRAMPFD_MODE_SLOT, TRAMPFD_REG(1), 0, 1, 2 },
-	{ "PUSH", TRAMPFD_MODE_PUSH, TRAMPFD_REG(0), 0, 1, 2 },
+	{ "DATA", TRAMPFD_MODE_DATA, TRAMPFD_REG(1), TRAMPFD_REG(0), 1, 32 },
+	{ "SLOT", TRAMPFD_MODE_SLOT, TRAMPFD_REG(1), 0, 1, 32 },
+	{ "PUSH", TRAMPFD_MODE_PUSH, TRAMPFD_REG(0), 0, 1, 32 },
 	{}
 };
 

@@ -16,8 +16,8 @@ const enum trampfd_abi abi_of_machine[] = { TRAMPFD_ABI_RISCV64, 0 };
 const char * const abi_name = "riscv64";
 
 const struct abi_mode abi_modes[] = {
-	{ "DATA", TRAMPFD_MODE_DATA, TRAMPFD_REG(28), TRAMPFD_REG(6), 0, 2 },
-	{ "SLOT", TRAMPFD_MODE_SLOT, TRAMPFD_REG(28), TRAMPFD_REG(6), 0, 2 },
+	{ "DATA", TRAMPFD_MODE_DATA, TRAMPFD_REG(28), TRAMPFD_REG(6), 0, 32 },
+	{ "SLOT", TRAMPFD_MODE_SLOT, TRAMPFD_REG(28), TRAMPFD_REG(6), 0, 32 },
 	{}
 };
 

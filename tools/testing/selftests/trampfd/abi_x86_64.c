@@ -8,8 +8,8 @@ const enum trampfd_abi abi_native = TRAMPFD_ABI_X86_64;
 const char * const abi_name = "x86_64";
 
 const struct abi_mode abi_modes[] = {
-	{ "DATA", TRAMPFD_MODE_DATA, TRAMPFD_REG(10), 0, 0, 2 },
-	{ "SLOT", TRAMPFD_MODE_SLOT, TRAMPFD_REG(10), 0, 0, 2 },
+	{ "DATA", TRAMPFD_MODE_DATA, TRAMPFD_REG(10), 0, 0, 32 },
+	{ "SLOT", TRAMPFD_MODE_SLOT, TRAMPFD_REG(10), 0, 0, 16 },
 	{}
 };
 

@@ -23,6 +23,27 @@
 #define PR_LOCK_SHADOW_STACK_STATUS	76
 #endif
 
+/* The smallest stride is filled. */
+TEST(what_a_trampoline_leaves_of_its_stride_traps)
+{
+	const struct abi_mode *mode;
+	uint32_t offset;
+	char *entry;
+
+	for (mode = abi_modes; mode->name; mode++) {
+		struct instance in = { .nr = 1, .args = {
+			.mode = mode->mode, .stride = 4 * mode->min_stride,
+		} };
+
+		ASSERT_EQ(0, instance_open(&in));
+		entry = instance_trampoline(&in, 1);
+		for (offset = mode->min_stride; offset < in.args.stride; offset += 4)
+			EXPECT_EQ(SIGILL, signal_of(call, entry + offset))
+				TH_LOG("%s: trampoline + %u", mode->name, offset);
+		instance_close(&in);
+	}
+}
+
 static bool has_bti(void)
 {
 	return getauxval(AT_HWCAP2) & HWCAP2_BTI;
@@ -132,7 +153,7 @@ static void expect_guarded(struct __test_metadata *_metadata,
 	EXPECT_EQ(7, enter(jump_through_x16, entry));
 	EXPECT_EQ(7, enter(jump_through_x17, entry));
 	EXPECT_EQ(SIGILL, signal_of(jump_x2, entry));
-	for (offset = 4; offset < in->args.code_stride; offset += 4) {
+	for (offset = 4; offset < in->args.stride; offset += 4) {
 		EXPECT_EQ(SIGILL, signal_of(jump_x2, entry + offset))
 			TH_LOG("jump to trampoline + %u", offset);
 		EXPECT_EQ(SIGILL, signal_of(call_x2, entry + offset))
@@ -162,9 +183,10 @@ FIXTURE_SETUP(guard)
 	if (!has_bti())
 		SKIP(return, "no BTI on this processor");
 	ASSERT_EQ(0, guard_page(PROT_BTI));
-	in->args.nr = several_pages();
 	in->fd = trampfd_create(&in->args, sizeof(in->args));
 	ASSERT_GE(in->fd, 0);
+	in->size = 4 * page_size();
+	in->nr = in->size / in->args.stride;
 	ASSERT_EQ(0, instance_map_code(in, variant->prot, variant->flags));
 }
 
@@ -188,7 +210,7 @@ TEST_F(guard, moved_code_is_guarded)
 TEST_F(guard, protection_changed_with_PROT_BTI_keeps_the_guard)
 {
 	struct instance *in = &self->in;
-	size_t page = sysconf(_SC_PAGESIZE);
+	size_t page = page_size();
 
 	ASSERT_EQ(0, mprotect(in->code, page, PROT_NONE));
 	ASSERT_EQ(0, mprotect(in->code, page, PROT_READ | PROT_EXEC | PROT_BTI));
@@ -208,11 +230,10 @@ TEST(target_in_a_guarded_page_is_entered_at_its_landing_pad)
 	ASSERT_EQ(0, guard_page(PROT_BTI));
 	for (mode = abi_modes; mode->name; mode++) {
 		for (scratch = abi_scratch_regs; scratch->name; scratch++) {
-			struct instance in = { .args = {
+			struct instance in = { .nr = 1, .args = {
 				.mode = mode->mode,
 				.data_reg = TRAMPFD_REG(0),
 				.scratch_reg = TRAMPFD_REG(scratch->dwarf),
-				.nr = 1,
 			} };
 
 			ASSERT_EQ(0, instance_open(&in));
@@ -249,16 +270,16 @@ TEST(signed_return_address_passes)
 		SKIP(return, "no pointer authentication on this processor");
 	for (mode = abi_modes; mode->name; mode++) {
 		for (r = abi_regs; r->name; r++) {
-			struct instance in = { .args = {
+			struct instance in = { .nr = 1, .args = {
 				.mode = mode->mode,
-				.data_reg = TRAMPFD_REG(r->dwarf), .nr = 1,
+				.data_reg = TRAMPFD_REG(r->dwarf),
 			} };
 
 			/* What C code needs back */
 			if (r->dwarf > 18)
 				continue;
 			ASSERT_EQ(0, instance_open(&in));
-			for (i = 0; i < in.args.nr; i += 37) {
+			for (i = 0; i < in.nr; i += 37) {
 				instance_slot(&in, i)->code = (unsigned long)authenticate;
 				differ += !!sign_deeper(++depth,
 							instance_trampoline(&in, i));
@@ -323,9 +344,9 @@ FIXTURE_SETUP(gcs)
 	if (!(getauxval(AT_HWCAP) & HWCAP_GCS))
 		SKIP(return, "no guarded control stacks on this processor or kernel");
 	self->in.args.mode = variant->mode;
-	self->in.args.nr = several_pages();
+	self->in.nr = several_pages();
 	ASSERT_EQ(0, instance_open(&self->in));
-	for (i = 0; i < self->in.args.nr; i++)
+	for (i = 0; i < self->in.nr; i++)
 		instance_slot(&self->in, i)->code = (unsigned long)nest;
 }
 
@@ -383,7 +404,7 @@ static int nest_in_all(void *p)
 
 	turn_on_gcs(args->locked);
 	start = gcs_pointer();
-	for (i = 0; i < args->in->args.nr; i++) {
+	for (i = 0; i < args->in->nr; i++) {
 		depth = i % 32;
 		trampoline = instance_trampoline(args->in, i);
 		wrong += trampoline(trampoline, depth) !=
@@ -420,7 +441,7 @@ static int sign_in_all(void *p)
 	uint32_t i;
 
 	turn_on_gcs(args->locked);
-	for (i = 0; i < args->in->args.nr; i++)
+	for (i = 0; i < args->in->nr; i++)
 		enter(sign_and_jump, instance_trampoline(args->in, i));
 	_exit(0);
 }
@@ -432,7 +453,7 @@ TEST_F(gcs, signed_return_address_passes)
 
 	if (!(getauxval(AT_HWCAP) & HWCAP_PACA))
 		SKIP(return, "no pointer authentication on this processor");
-	for (i = 0; i < self->in.args.nr; i++)
+	for (i = 0; i < self->in.nr; i++)
 		instance_slot(&self->in, i)->code = (unsigned long)authenticate;
 	EXPECT_EQ(0, in_child(sign_in_all, &args));
 }
@@ -441,14 +462,14 @@ TEST_F(gcs, signed_return_address_passes)
 TEST(tagged_pointer_passes_unchanged)
 {
 	static const unsigned long value = 1234;
-	struct instance in = { .args = { .nr = 1 } };
+	struct instance in = { .nr = 1 };
 	unsigned long tagged;
 	unsigned int tag;
 
 	ASSERT_EQ(0, instance_open(&in));
 	for (tag = 0; tag < 256; tag++) {
 		tagged = (unsigned long)&value | (unsigned long)tag << 56;
-		EXPECT_EQ(tagged, instance_call(&in, tag % in.args.nr, tagged));
+		EXPECT_EQ(tagged, instance_call(&in, tag % in.nr, tagged));
 		instance_slot(&in, 0)->data = tagged;
 		instance_slot(&in, 0)->code = (unsigned long)load_from_x17 |
 					      (unsigned long)tag << 56;
@@ -475,7 +496,7 @@ FIXTURE_SETUP(mte)
 	ASSERT_EQ(0, prctl(PR_SET_TAGGED_ADDR_CTRL,
 			   PR_TAGGED_ADDR_ENABLE | PR_MTE_TCF_SYNC |
 			   0xfffeUL << PR_MTE_TAG_SHIFT, 0, 0, 0));
-	self->page = sysconf(_SC_PAGESIZE);
+	self->page = page_size();
 	self->memory = mmap(NULL, self->page, PROT_READ | PROT_WRITE | PROT_MTE,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ASSERT_NE(MAP_FAILED, self->memory);
@@ -499,7 +520,7 @@ static unsigned long *tag(unsigned long *p)
 TEST_F(mte, memory_tag_of_the_data_passes_unchanged)
 {
 	unsigned long *tagged = tag(self->memory);
-	struct instance in = { .args = { .nr = 1 } };
+	struct instance in = { .nr = 1 };
 	struct slot *slot;
 
 	ASSERT_NE(tagged, self->memory);
@@ -522,12 +543,12 @@ TEST_F(mte, trampolines_work_where_tags_are_checked)
 	uint32_t i, wrong = 0;
 
 	for (mode = abi_modes; mode->name; mode++) {
-		struct instance in = { .args = { .mode = mode->mode, .nr = 1 } };
+		struct instance in = { .nr = 1, .args = { .mode = mode->mode } };
 
 		ASSERT_EQ(0, instance_open(&in));
-		for (i = 0; i < in.args.nr; i++)
+		for (i = 0; i < in.nr; i++)
 			instance_slot(&in, i)->code = (unsigned long)abi_return_data;
-		for (i = 0; i < in.args.nr; i++)
+		for (i = 0; i < in.nr; i++)
 			wrong += instance_run(&in, i) !=
 				 (mode->mode == TRAMPFD_MODE_DATA ? 0 :
 				  (unsigned long)instance_slot(&in, i));
@@ -538,7 +559,7 @@ TEST_F(mte, trampolines_work_where_tags_are_checked)
 
 TEST(arm_trampolines_exist_where_the_kernel_runs_arm)
 {
-	struct trampfd_create_args args = { .abi = TRAMPFD_ABI_ARM, .nr = 1 };
+	struct trampfd_create_args args = { .abi = TRAMPFD_ABI_ARM };
 	int was = personality(PER_LINUX32);
 	int fd = trampfd_create(&args, sizeof(args));
 
@@ -551,7 +572,7 @@ TEST(arm_trampolines_exist_where_the_kernel_runs_arm)
 	if (fd < 0 && errno == EOPNOTSUPP)
 		SKIP(return, "a kernel without CONFIG_COMPAT?");
 	ASSERT_GE(fd, 0);
-	EXPECT_EQ(2 * sizeof(uint32_t), args.table_stride);
+	EXPECT_EQ(2 * sizeof(uint32_t), args.stride);
 	EXPECT_EQ(TRAMPFD_REG(12), args.data_reg);
 	EXPECT_EQ(0, args.scratch_reg);
 	close(fd);

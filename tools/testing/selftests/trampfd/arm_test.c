@@ -83,12 +83,10 @@ TEST_F(state, of_caller_and_target_does_not_matter)
 
 	enter = (void *)variant->enter;
 	for (mode = abi_modes; mode->name; mode++) {
-		struct instance in = {
-			.args = { .mode = mode->mode, .nr = TRAMPFD_NR_MAX }
-		};
+		struct instance in = { .nr = ALL, .args = { .mode = mode->mode } };
 
 		ASSERT_EQ(0, instance_open(&in));
-		for (i = 0, wrong = 0; i < in.args.nr; i++) {
+		for (i = 0, wrong = 0; i < in.nr; i++) {
 			struct slot *slot = instance_slot(&in, i);
 			unsigned long long got;
 
@@ -103,51 +101,37 @@ TEST_F(state, of_caller_and_target_does_not_matter)
 	}
 }
 
-TEST(half_of_a_slot_of_mode_SLOT_is_the_users)
-{
-	struct instance in = { .args = { .mode = TRAMPFD_MODE_SLOT, .nr = 1 } };
-	unsigned long *slot;
-	uint32_t i, wrong = 0;
-
-	ASSERT_EQ(0, instance_open(&in));
-	ASSERT_EQ(4 * sizeof(long), in.args.table_stride);
-	for (i = 0; i < in.args.nr; i++) {
-		slot = (unsigned long *)instance_slot(&in, i);
-		slot[1] = (unsigned long)abi_return_data;
-		slot[2] = i;
-		slot[3] = ~i;
-	}
-	for (i = 0; i < in.args.nr; i++) {
-		slot = (unsigned long *)instance_run(&in, i);
-		wrong += slot[2] != i || slot[3] != ~i;
-	}
-	EXPECT_EQ(0, wrong);
-	instance_close(&in);
-}
-
-static void jump_past_the_end(void *in)
-{
-	call(instance_trampoline(in, 1) - sizeof(long));
-}
-
-static void jump_past_the_end_in_t32(void *in)
-{
-	call(instance_trampoline(in, 1) - sizeof(long) + 1);
-}
-
+/* Undefined in A32 state, and in T32 state, in which every other halfword is. */
 TEST(what_a_trampoline_leaves_of_its_stride_traps)
 {
-	struct instance in = { .args = { .mode = TRAMPFD_MODE_SLOT, .nr = 1 } };
+	static const uint32_t strides[] = { 0, 64 };
+	const struct abi_mode *mode;
+	uint32_t i, at;
+	char *code;
 
-	ASSERT_EQ(0, instance_open(&in));
-	EXPECT_EQ(SIGILL, signal_of(jump_past_the_end, &in));
-	EXPECT_EQ(SIGILL, signal_of(jump_past_the_end_in_t32, &in));
-	instance_close(&in);
+	for (mode = abi_modes; mode->name; mode++) {
+		for (i = 0; i < ARRAY_SIZE(strides); i++) {
+			struct instance in = { .nr = 1, .args = {
+				.mode = mode->mode, .stride = strides[i],
+			} };
+
+			ASSERT_EQ(0, instance_open(&in));
+			code = instance_trampoline(&in, 1);
+			at = mode->mode == TRAMPFD_MODE_DATA ? 2 : 3;
+			for (at *= 4; at < in.args.stride; at += 4) {
+				EXPECT_EQ(SIGILL, signal_of(call, code + at))
+					TH_LOG("%s: trampoline + %u", mode->name, at);
+				EXPECT_EQ(SIGILL, signal_of(call, code + at + 1))
+					TH_LOG("%s: trampoline + %u in T32", mode->name, at);
+			}
+			instance_close(&in);
+		}
+	}
 }
 
 TEST(arm64_trampolines_exist_on_arm64_kernels_alone)
 {
-	struct trampfd_create_args args = { .abi = TRAMPFD_ABI_ARM64, .nr = 1 };
+	struct trampfd_create_args args = { .abi = TRAMPFD_ABI_ARM64 };
 	int fd = trampfd_create(&args, sizeof(args));
 	struct utsname name;
 
@@ -155,7 +139,7 @@ TEST(arm64_trampolines_exist_on_arm64_kernels_alone)
 	ASSERT_EQ(0, uname(&name));
 	if (!strncmp(name.machine, "aarch64", 7) || !strncmp(name.machine, "armv8", 5)) {
 		ASSERT_GE(fd, 0);
-		EXPECT_EQ(2 * sizeof(uint64_t), args.table_stride);
+		EXPECT_EQ(4 * sizeof(uint32_t), args.stride);
 	} else {
 		EXPECT_EQ(-1, fd);
 		EXPECT_EQ(EOPNOTSUPP, errno);

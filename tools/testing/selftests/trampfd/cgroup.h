@@ -80,10 +80,35 @@ static inline int cgroup_enter(const struct cgroup *group)
 	return cgroup_set(group, "cgroup.procs", 0);
 }
 
+/* Move the calling process out of @group, and remove that. */
+static inline int cgroup_leave_and_remove(const struct cgroup *group)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", group->root);
+	if (write_file(path, "0"))
+		return -1;
+	return cgroup_remove(group);
+}
+
 /* A line of memory.stat, in bytes */
 static inline long cgroup_stat(const struct cgroup *group, const char *name)
 {
 	return read_field(cgroup_file(group, "memory.stat"), name);
+}
+
+/* Statistics of a cgroup come in late, unless there is much to come in. */
+static inline void cgroup_settle(void)
+{
+	const size_t size = 1024 * page_size();
+	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		return;
+	madvise(p, size, MADV_NOHUGEPAGE);
+	memset(p, 1, size);
+	munmap(p, size);
 }
 
 #endif /* TRAMPFD_CGROUP_H */

@@ -33,20 +33,42 @@
 
 /**
  * struct instance - one file of trampolines, mapped
+ * @args: The request, then the answer.
+ * @nr: Trampolines to map, %ALL for as many as the file has; then those mapped.
+ * @size: Bytes of code, and of table, that are mapped: whole pages.
+ * @fd: The file.
+ * @code: The first trampoline.
+ * @table: Its slot.
  */
 struct instance {
 	struct trampfd_create_args args;
+	uint32_t nr;
+	size_t size;
 	int fd;
 	char *code;
 	char *table;
 };
+
+#define ALL	UINT32_MAX
 
 static inline int trampfd_create(struct trampfd_create_args *args, size_t size)
 {
 	return syscall(__NR_trampfd_create, args, size);
 }
 
+static inline size_t page_size(void)
+{
+	return sysconf(_SC_PAGESIZE);
+}
+
+/* From the start of the code to the end of the table */
 static inline size_t instance_span(const struct instance *in)
+{
+	return in->args.table_offset + in->size;
+}
+
+/* The size of the file: all that can be mapped */
+static inline size_t file_size(const struct instance *in)
 {
 	return in->args.table_offset + in->args.table_size;
 }
@@ -61,7 +83,7 @@ static inline int instance_map_code(struct instance *in, int prot, int flags)
 			flags, in->fd, 0);
 	if (in->code == MAP_FAILED)
 		return -1;
-	in->table = mmap(in->code + in->args.table_offset, in->args.table_size,
+	in->table = mmap(in->code + in->args.table_offset, in->size,
 			 PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
 			 in->fd, in->args.table_offset);
 	return in->table == MAP_FAILED ? -1 : 0;
@@ -70,6 +92,42 @@ static inline int instance_map_code(struct instance *in, int prot, int flags)
 static inline int instance_map(struct instance *in, int flags)
 {
 	return instance_map_code(in, 0, MAP_PRIVATE | flags);
+}
+
+/*
+ * Map the two areas where limits do not allow the range from one to the other, as
+ * the documentation says: the table, then the code below it if that is free; 0, or
+ * -1 with errno.
+ */
+static inline int instance_map_apart(struct instance *in)
+{
+	char *hint = NULL, *below;
+	int tries, err;
+
+	for (tries = 0; tries < 64; tries++) {
+		in->table = mmap(hint, in->size, PROT_READ | PROT_WRITE, MAP_PRIVATE,
+				 in->fd, in->args.table_offset);
+		if (in->table == MAP_FAILED)
+			return -1;
+		below = in->table - in->args.table_offset;
+		in->code = mmap(below, in->size, PROT_READ | PROT_EXEC,
+				MAP_PRIVATE | MAP_FIXED_NOREPLACE, in->fd, 0);
+		if (in->code == below)
+			return 0;
+		err = errno;
+		munmap(in->table, in->size);
+		errno = err;
+		if (err != EEXIST)
+			return -1;
+		hint = (hint ?: in->table) - in->args.table_offset;
+	}
+	return -1;
+}
+
+static inline void instance_unmap_apart(const struct instance *in)
+{
+	munmap(in->code, in->size);
+	munmap(in->table, in->size);
 }
 
 /* Move code and table to where nothing else is; 0, or -1 with errno. */
@@ -87,18 +145,25 @@ static inline int instance_move(struct instance *in)
 	}
 	in->code = to;
 	to += in->args.table_offset;
-	if (mremap(in->table, in->args.table_size, in->args.table_size,
+	if (mremap(in->table, in->size, in->size,
 		   MREMAP_MAYMOVE | MREMAP_FIXED, to) != to)
 		return -1;
 	in->table = to;
 	return 0;
 }
 
-/* Create and map what @in->args asks for; 0, or -1 with errno. */
+/* Create what @in->args asks for, and map @in->nr; 0, or -1 with errno. */
 static inline int instance_open(struct instance *in)
 {
+	size_t size;
+
 	in->fd = trampfd_create(&in->args, sizeof(in->args));
-	return in->fd < 0 ? -1 : instance_map(in, 0);
+	if (in->fd < 0)
+		return -1;
+	size = in->nr == ALL ? in->args.table_size : (size_t)in->nr * in->args.stride;
+	in->size = (size + page_size() - 1) & -page_size();
+	in->nr = in->size / in->args.stride;
+	return instance_map(in, 0);
 }
 
 static inline void instance_close(struct instance *in)
@@ -107,13 +172,10 @@ static inline void instance_close(struct instance *in)
 	close(in->fd);
 }
 
-/*
- * So many trampolines that code and table are of several pages each, whatever
- * the ABI's strides and the kernel's page size; and one fewer, which is as many.
- */
+/* So many trampolines that code and table are of several pages each */
 static inline uint32_t several_pages(void)
 {
-	return sysconf(_SC_PAGESIZE) / 4;
+	return page_size() / 4;
 }
 
 /* A slot of the program's own ABI. */
@@ -124,12 +186,12 @@ struct slot {
 
 static inline struct slot *instance_slot(const struct instance *in, uint32_t i)
 {
-	return (void *)(in->table + (size_t)i * in->args.table_stride);
+	return (void *)(in->table + (size_t)i * in->args.stride);
 }
 
 static inline void *instance_trampoline(const struct instance *in, uint32_t i)
 {
-	return in->code + (size_t)i * in->args.code_stride;
+	return in->code + (size_t)i * in->args.stride;
 }
 
 /* Call trampoline @i as it is. */
@@ -154,7 +216,7 @@ static inline uint32_t instance_call_all(const struct instance *in)
 {
 	uint32_t i, wrong = 0;
 
-	for (i = 0; i < in->args.nr; i++)
+	for (i = 0; i < in->nr; i++)
 		wrong += instance_call(in, i, ~0UL - i) != ~0UL - i;
 	return wrong;
 }
@@ -176,14 +238,13 @@ static inline void scribble(void *addr)
  */
 static inline uint64_t page_frame(void *addr)
 {
-	long page_size = sysconf(_SC_PAGESIZE);
 	uint64_t entry = 0;
 	int fd;
 
 	touch(addr);
 	fd = open("/proc/self/pagemap", O_RDONLY);
 	if (pread(fd, &entry, sizeof(entry),
-		  (off_t)((uintptr_t)addr / page_size * sizeof(entry))) != sizeof(entry))
+		  (off_t)((uintptr_t)addr / page_size() * sizeof(entry))) != sizeof(entry))
 		entry = 0;
 	close(fd);
 	return entry & ((1ULL << 55) - 1);
@@ -269,7 +330,7 @@ static inline long read_field(const char *path, const char *name)
 	return number;
 }
 
-/* How many inodes the system has: a code object is one, an instance another. */
+/* How many inodes the system has: an instance is one. */
 static inline long inodes(void)
 {
 	return read_number("/proc/sys/fs/inode-nr");

@@ -97,7 +97,7 @@ FIXTURE_SETUP(debugged)
 {
 	int status;
 
-	self->in.args.nr = 1;
+	self->in.nr = 1;
 	ASSERT_EQ(0, instance_open(&self->in));
 	ASSERT_EQ(DATA, instance_call(&self->in, 0, DATA));
 	self->trampoline = (uintptr_t)self->in.code;
@@ -147,13 +147,44 @@ TEST_F(debugged, trampoline_is_stepped_through)
 		pc = run_to_trap(PTRACE_SINGLESTEP, self->pid);
 		ASSERT_NE(0, pc);
 	}
-	while (pc - self->trampoline < self->in.args.code_stride) {
+	while (pc - self->trampoline < self->in.args.stride) {
 		pc = run_to_trap(PTRACE_SINGLESTEP, self->pid);
 		inside++;
 	}
 	TH_LOG("%u steps to the trampoline, %u in it", steps, inside);
 	EXPECT_LT(1, inside);
 	EXPECT_EQ(address_of(abi_return_data), pc);
+}
+
+/*
+ * All that a debugger disassembles from; of the pages beyond the first, @pid has
+ * not touched any.
+ */
+TEST_F(debugged, code_is_read_by_a_debugger)
+{
+	size_t size = self->in.args.table_offset, at;
+	char *read = malloc(size), path[64];
+	struct iovec local = { read, size }, code = { self->in.code, size };
+	unsigned int wrong = 0;
+	int fd;
+
+	ASSERT_NE(NULL, read);
+	snprintf(path, sizeof(path), "/proc/%d/mem", self->pid);
+	fd = open(path, O_RDONLY);
+	ASSERT_GE(fd, 0);
+	EXPECT_EQ(size, pread(fd, read, size, (off_t)self->trampoline));
+	EXPECT_EQ(0, memcmp(read, self->in.code, size));
+	close(fd);
+
+	memset(read, 0, size);
+	EXPECT_EQ(size, process_vm_readv(self->pid, &local, 1, &code, 1, 0));
+	EXPECT_EQ(0, memcmp(read, self->in.code, size));
+
+	for (at = 0; at < size; at += page_size())
+		wrong += ptrace(PTRACE_PEEKTEXT, self->pid, self->in.code + at, 0) !=
+			 *(long *)self->in.code;
+	EXPECT_EQ(0, wrong);
+	free(read);
 }
 
 TEST_F(debugged, breakpoint_of_the_hardware_stops_at_a_trampoline)
@@ -223,7 +254,7 @@ struct mapped {
 
 TEST(perf_is_told_where_code_is_mapped_and_of_which_file)
 {
-	struct instance in = { .args = { .nr = 1 } };
+	struct instance in = { .nr = 1 };
 	struct perf_event_mmap_page *head;
 	struct mapped *m;
 	unsigned int found = 0;
@@ -256,7 +287,7 @@ struct sample {
 
 TEST(perf_finds_samples_in_trampolines)
 {
-	struct instance in = { .args = { .nr = 1 } };
+	struct instance in = { .nr = 1 };
 	struct perf_event_mmap_page *head;
 	unsigned int all = 0, inside = 0;
 	time_t end = time(NULL) + 20;
@@ -276,7 +307,7 @@ TEST(perf_finds_samples_in_trampolines)
 			instance_run(&in, 0);
 		while ((s = next_record(head, PERF_RECORD_SAMPLE))) {
 			all++;
-			inside += s->ip - (uintptr_t)in.code < in.args.code_stride;
+			inside += s->ip - (uintptr_t)in.code < in.args.stride;
 		}
 	}
 	TH_LOG("%u of %u samples", inside, all);
@@ -338,7 +369,7 @@ static unsigned long traced_target(void)
 
 TEST(backtrace_of_the_target_leads_to_the_caller)
 {
-	struct instance in = { .args = { .nr = 1 } };
+	struct instance in = { .nr = 1 };
 	unsigned int i;
 
 	ASSERT_EQ(0, instance_open(&in));
@@ -347,7 +378,7 @@ TEST(backtrace_of_the_target_leads_to_the_caller)
 	ASSERT_LT(2, trace.nr);
 	EXPECT_EQ(trace.return_address, trace.pc[1]);
 	for (i = 0; i < trace.nr; i++)
-		EXPECT_GE(trace.pc[i] - (uintptr_t)in.code, in.args.code_size);
+		EXPECT_GE(trace.pc[i] - (uintptr_t)in.code, in.size);
 	instance_close(&in);
 }
 
@@ -362,21 +393,21 @@ static void traced_fault(int signal)
 	trace.nr = 0;
 	unwind(add_frame, &trace);
 	_exit(trace.nr && trace.pc[trace.nr - 1] - (uintptr_t)faulting->code <
-			  faulting->args.code_stride ? 0 : 1);
+			  faulting->args.stride ? 0 : 1);
 }
 
 static int fault_in_trampoline(void *arg)
 {
 	faulting = arg;
 	signal(SIGSEGV, traced_fault);
-	munmap(faulting->table, faulting->args.table_size);
+	munmap(faulting->table, faulting->size);
 	instance_run(faulting, 0);
 	return 2;
 }
 
 TEST(backtrace_of_an_interrupted_trampoline_ends_there)
 {
-	struct instance in = { .args = { .nr = 1 } };
+	struct instance in = { .nr = 1 };
 
 	if (abi_native != TRAMPFD_ABI_X86_64 && abi_native != TRAMPFD_ABI_I386)
 		SKIP(return, "depends on the unwinder of the ABI");

@@ -48,12 +48,12 @@ static char *anonymous(size_t len, int prot)
 
 FIXTURE_SETUP(protect)
 {
-	self->page = sysconf(_SC_PAGESIZE);
-	self->in.args.nr = several_pages();
+	self->page = page_size();
+	self->in.nr = several_pages();
 	ASSERT_EQ(0, instance_open(&self->in));
 	ASSERT_EQ(1, instance_call(&self->in, 0, 1));
-	self->was = malloc(self->in.args.code_size);
-	memcpy(self->was, self->in.code, self->in.args.code_size);
+	self->was = malloc(self->in.size);
+	memcpy(self->was, self->in.code, self->in.size);
 	self->text = anonymous(self->page, RX);
 	ASSERT_NE(MAP_FAILED, self->text);
 }
@@ -61,7 +61,7 @@ FIXTURE_SETUP(protect)
 /* Whatever was tried, the code is what it was, and works. */
 FIXTURE_TEARDOWN(protect)
 {
-	EXPECT_EQ(0, memcmp(self->was, self->in.code, self->in.args.code_size));
+	EXPECT_EQ(0, memcmp(self->was, self->in.code, self->in.size));
 	EXPECT_EQ(2, instance_call(&self->in, 0, 2));
 	EXPECT_EQ(EACCES, error_of(mprotect(self->in.code, self->page, RWX)));
 	EXPECT_EQ(EACCES, error_of(mprotect(self->in.table, self->page, RWX)));
@@ -90,7 +90,7 @@ static int memory_file(void)
 {
 	int fd = syscall(__NR_memfd_create, "code", MFD_CLOEXEC);
 
-	if (fd >= 0 && ftruncate(fd, sysconf(_SC_PAGESIZE)))
+	if (fd >= 0 && ftruncate(fd, page_size()))
 		return -1;
 	return fd;
 }
@@ -102,8 +102,8 @@ TEST_F(protect, code_is_never_writable_and_executable_at_once)
 	EXPECT_EQ(0, map_error(-1, 0, self->page, RWX,
 			       MAP_PRIVATE | MAP_ANONYMOUS));
 
-	EXPECT_EQ(EACCES, map_error(self->in.fd, 0, a->code_size, RWX, MAP_PRIVATE));
-	EXPECT_EQ(EACCES, map_error(self->in.fd, a->table_offset, a->table_size,
+	EXPECT_EQ(EACCES, map_error(self->in.fd, 0, self->in.size, RWX, MAP_PRIVATE));
+	EXPECT_EQ(EACCES, map_error(self->in.fd, a->table_offset, self->in.size,
 				    RWX, MAP_PRIVATE));
 	/* Nor by asking for both areas at once */
 	EXPECT_EQ(EACCES, map_error(self->in.fd, 0, instance_span(&self->in),
@@ -182,15 +182,15 @@ TEST_F(protect, file_mapped_twice_has_no_writable_view_of_code)
 	memcpy(w, patch, sizeof(patch));
 	EXPECT_TRUE(patched(x));
 
-	EXPECT_EQ(EACCES, map_error(self->in.fd, 0, a->code_size, RW, MAP_SHARED));
-	EXPECT_EQ(EACCES, map_error(self->in.fd, 0, a->code_size, RW, MAP_PRIVATE));
-	EXPECT_EQ(EACCES, map_error(self->in.fd, a->table_offset, a->table_size,
+	EXPECT_EQ(EACCES, map_error(self->in.fd, 0, self->in.size, RW, MAP_SHARED));
+	EXPECT_EQ(EACCES, map_error(self->in.fd, 0, self->in.size, RW, MAP_PRIVATE));
+	EXPECT_EQ(EACCES, map_error(self->in.fd, a->table_offset, self->in.size,
 				    RW, MAP_SHARED));
 	/* What is executable can be mapped twice, and neither view be written. */
-	w = mmap(NULL, a->code_size, PROT_READ, MAP_SHARED, self->in.fd, 0);
+	w = mmap(NULL, self->in.size, PROT_READ, MAP_SHARED, self->in.fd, 0);
 	ASSERT_NE(MAP_FAILED, w);
 	EXPECT_EQ(EACCES, error_of(mprotect(w, self->page, RW)));
-	munmap(w, a->code_size);
+	munmap(w, self->in.size);
 	close(fd);
 }
 
@@ -198,6 +198,7 @@ TEST_F(protect, file_mapped_twice_has_no_writable_view_of_code)
 TEST_F(protect, code_is_not_written_through_proc_self_mem)
 {
 	int fd = open("/proc/self/mem", O_RDWR);
+	char *shared;
 
 	ASSERT_GE(fd, 0);
 	EXPECT_EQ(sizeof(patch), pwrite(fd, patch, sizeof(patch),
@@ -210,6 +211,11 @@ TEST_F(protect, code_is_not_written_through_proc_self_mem)
 	EXPECT_EQ(-1, pwrite(fd, patch, sizeof(patch),
 			     (off_t)(uintptr_t)self->in.code));
 	EXPECT_EQ(EIO, errno);
+	shared = mmap(NULL, self->page, RX, MAP_SHARED, self->in.fd, 0);
+	ASSERT_NE(MAP_FAILED, shared);
+	EXPECT_EQ(-1, pwrite(fd, patch, sizeof(patch), (off_t)(uintptr_t)shared));
+	EXPECT_EQ(EIO, errno);
+	munmap(shared, self->page);
 	close(fd);
 }
 
@@ -266,7 +272,7 @@ TEST_F(protect, code_is_not_written_by_a_debugger)
 		ptrace(PTRACE_TRACEME, 0, 0, 0);
 		raise(SIGSTOP);
 		/* In the child too the code is as it was, and works. */
-		_exit(memcmp(self->was, self->in.code, self->in.args.code_size) ||
+		_exit(memcmp(self->was, self->in.code, self->in.size) ||
 		      instance_call(&self->in, 0, 3) != 3);
 	}
 	waitpid(pid, &status, 0);
@@ -319,10 +325,36 @@ TEST_F(protect, system_call_does_not_write_its_result_into_code)
 	close(fd);
 }
 
-/* A file that is open for reading, opened again for writing by its link. */
+/* Direct I/O: the device writes to the pages of the buffer, past its mapping. */
+TEST_F(protect, direct_read_from_a_device_writes_no_code)
+{
+	int fd = open("/dev/ram0", O_RDONLY | O_DIRECT);
+
+	if (fd < 0)
+		SKIP(return, "needs root, and CONFIG_BLK_DEV_RAM: %s", strerror(errno));
+	ASSERT_EQ(0, mprotect(self->text, self->page, RWX));
+	memcpy(self->text, patch, sizeof(patch));
+	ASSERT_EQ(self->page, pread(fd, self->text, self->page, 0));
+	EXPECT_FALSE(patched(self->text));
+	EXPECT_EQ(self->page, pread(fd, self->in.table, self->page, 0));
+
+	EXPECT_EQ(-1, pread(fd, self->in.code, self->page, 0));
+	EXPECT_EQ(EFAULT, errno);
+	close(fd);
+}
+
+/*
+ * A file that is open for reading, opened again for writing by its link.  To write
+ * to an immutable inode (chattr(1)) is refused before it is opened.
+ */
 TEST_F(protect, file_is_not_opened_again)
 {
-	static const int modes[] = { O_RDONLY, O_WRONLY, O_RDWR, O_RDWR | O_TRUNC };
+	static const struct {
+		int mode, err;
+	} opens[] = {
+		{ O_RDONLY, ENXIO }, { O_WRONLY, EPERM }, { O_RDWR, EPERM },
+		{ O_RDWR | O_TRUNC, EPERM },
+	};
 	char path[128], map_file[128];
 	int memory = memory_file(), fd, i;
 	char *x = mmap(NULL, self->page, RX, MAP_SHARED, memory, 0);
@@ -340,11 +372,11 @@ TEST_F(protect, file_is_not_opened_again)
 	snprintf(map_file, sizeof(map_file), "/proc/self/map_files/%lx-%lx",
 		 (unsigned long)self->in.code, (unsigned long)self->in.table);
 	for (i = 0; i < 4; i++) {
-		EXPECT_EQ(-1, open(path, modes[i]));
-		EXPECT_EQ(ENXIO, errno);
-		EXPECT_EQ(-1, open(map_file, modes[i]));
+		EXPECT_EQ(-1, open(path, opens[i].mode));
+		EXPECT_EQ(opens[i].err, errno);
+		EXPECT_EQ(-1, open(map_file, opens[i].mode));
 		if (errno != EPERM)	/* it takes a capability */
-			EXPECT_EQ(ENXIO, errno);
+			EXPECT_EQ(opens[i].err, errno);
 	}
 }
 
@@ -369,7 +401,7 @@ TEST_F(protect, file_is_not_executed_as_a_program)
 	close(memory);
 
 	EXPECT_EQ(-1, fchmod(self->in.fd, 0700));
-	EXPECT_EQ(EOPNOTSUPP, errno);
+	EXPECT_EQ(EPERM, errno);
 	EXPECT_EQ(EACCES, in_child(execution_of, &self->in.fd));
 }
 
@@ -397,33 +429,34 @@ TEST_F(protect, handle_opened_with_O_PATH_gives_no_access)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", self->in.fd);
 	fd = open(path, O_PATH);
 	ASSERT_GE(fd, 0);
-	EXPECT_EQ(EBADF, map_error(fd, 0, a->code_size, RX, MAP_PRIVATE));
-	EXPECT_EQ(EBADF, map_error(fd, a->table_offset, a->table_size, RW, MAP_PRIVATE));
+	EXPECT_EQ(EBADF, map_error(fd, 0, self->in.size, RX, MAP_PRIVATE));
+	EXPECT_EQ(EBADF, map_error(fd, a->table_offset, self->in.size, RW, MAP_PRIVATE));
 	EXPECT_EQ(-1, read(fd, &byte, 1));
 	EXPECT_EQ(EBADF, errno);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	EXPECT_EQ(-1, open(path, O_RDWR));
+	EXPECT_EQ(-1, open(path, O_RDONLY));
 	EXPECT_EQ(ENXIO, errno);
+	EXPECT_EQ(-1, open(path, O_RDWR));
+	EXPECT_EQ(EPERM, errno);
 	EXPECT_EQ(-1, name_to_handle_at(fd, "", &h.handle, &id, AT_EMPTY_PATH));
 	EXPECT_EQ(EOPNOTSUPP, errno);
 	close(fd);
 }
 
 /* What a process does that was sent a file: write what the sender executes. */
-static int receiver(int socket, const struct trampfd_create_args *a)
+static int receiver(int socket, struct instance in)
 {
-	struct instance in = { .args = *a };
 	char *w;
 	int fd = receive_file(socket);
 
-	w = mmap(NULL, sysconf(_SC_PAGESIZE), RW, MAP_SHARED, fd, 0);
+	w = mmap(NULL, page_size(), RW, MAP_SHARED, fd, 0);
 	if (w == MAP_FAILED)
 		return 1;
 	memcpy(w, patch, sizeof(patch));
 
 	in.fd = receive_file(socket);
-	if (map_error(in.fd, 0, a->code_size, RW, MAP_SHARED) != EACCES ||
-	    map_error(in.fd, a->table_offset, a->table_size, RW, MAP_SHARED) != EACCES)
+	if (map_error(in.fd, 0, in.size, RW, MAP_SHARED) != EACCES ||
+	    map_error(in.fd, in.args.table_offset, in.size, RW, MAP_SHARED) != EACCES)
 		return 2;
 	/* Its table is not the sender's, which has a 1 there. */
 	if (instance_map(&in, 0) || instance_slot(&in, 0)->data)
@@ -443,7 +476,7 @@ TEST_F(protect, receiver_of_the_file_changes_nothing_for_the_sender)
 	pid = fork();
 	if (!pid) {
 		instance_close(&self->in);
-		_exit(receiver(pair[1], &self->in.args));
+		_exit(receiver(pair[1], self->in));
 	}
 	ASSERT_EQ(0, send_file(pair[0], memory));
 	ASSERT_EQ(0, send_file(pair[0], self->in.fd));
@@ -520,6 +553,43 @@ TEST_F(protect, pages_neither_leave_nor_arrive_by_splice)
 	close(memory);
 }
 
+/*
+ * vmsplice() puts the pages themselves into a pipe, and gives them to whoever
+ * reads it (SPLICE_F_GIFT).
+ */
+TEST_F(protect, pipe_that_holds_code_is_not_written_into)
+{
+	struct iovec code = { self->in.code, self->page };
+	struct iovec text = { self->text, sizeof(patch) };
+	int memory = memory_file(), fds[2];
+	char *taken;
+
+	ASSERT_EQ(0, pipe(fds));
+	ASSERT_EQ(self->page, vmsplice(fds[1], &code, 1, SPLICE_F_GIFT));
+	ASSERT_EQ(sizeof(patch), write(fds[1], patch, sizeof(patch)));
+	EXPECT_EQ(0, memcmp(self->was, self->in.code, self->page));
+
+	/* What is taken out of the pipe is a copy. */
+	ASSERT_EQ(self->page, splice(fds[0], NULL, memory, NULL, self->page, SPLICE_F_MOVE));
+	taken = mmap(NULL, self->page, RW, MAP_SHARED, memory, 0);
+	ASSERT_NE(MAP_FAILED, taken);
+	EXPECT_EQ(0, memcmp(self->was, taken, self->page));
+	memcpy(taken, patch, sizeof(patch));
+	EXPECT_EQ(0, memcmp(self->was, self->in.code, self->page));
+
+	/* In the other direction, the pipe is read into memory. */
+	code.iov_len = sizeof(patch);
+	EXPECT_EQ(-1, vmsplice(fds[0], &code, 1, 0));
+	EXPECT_EQ(EFAULT, errno);
+	ASSERT_EQ(0, mprotect(self->text, self->page, RWX));
+	EXPECT_EQ(sizeof(patch), vmsplice(fds[0], &text, 1, 0));
+	EXPECT_TRUE(patched(self->text));
+	munmap(taken, self->page);
+	close(fds[0]);
+	close(fds[1]);
+	close(memory);
+}
+
 /* The one who shares a page with its parent writes what the parent executes. */
 static void write_shared(void *p)
 {
@@ -538,9 +608,9 @@ TEST_F(protect, shared_mapping_shares_no_table_and_writes_no_code)
 	ASSERT_EQ(0, signal_of(write_shared, self->in.table));
 	EXPECT_FALSE(patched(self->in.table));
 	EXPECT_EQ(SIGSEGV, signal_of(write_shared, self->in.code));
-	EXPECT_EQ(EACCES, map_error(self->in.fd, a->table_offset, a->table_size,
+	EXPECT_EQ(EACCES, map_error(self->in.fd, a->table_offset, self->in.size,
 				    RW, MAP_SHARED));
-	EXPECT_EQ(EINVAL, map_error(self->in.fd, a->table_offset, a->table_size,
+	EXPECT_EQ(EINVAL, map_error(self->in.fd, a->table_offset, self->in.size,
 				    PROT_READ, MAP_SHARED));
 	munmap(x, self->page);
 }
@@ -574,7 +644,7 @@ TEST_F(protect, mremap_makes_no_second_view)
 TEST_F(protect, mremap_moves_no_rights)
 {
 	struct trampfd_create_args *a = &self->in.args;
-	size_t size = a->code_size;
+	size_t size = self->in.size;
 	char *w = anonymous(size, RW), *to, *p;
 
 	/* Written elsewhere, moved over code, made executable */
@@ -611,12 +681,12 @@ TEST_F(protect, mremap_moves_no_rights)
 	EXPECT_EQ(EACCES, error_of(mprotect(to, size, RW)));
 
 	/* Grown, it does not reach anything that can be written. */
-	p = mremap(to, size, size + a->table_size + self->page, MREMAP_MAYMOVE);
+	p = mremap(to, size, instance_span(&self->in), MREMAP_MAYMOVE);
 	ASSERT_NE(MAP_FAILED, p);
 	EXPECT_EQ(SIGBUS, signal_of(touch, p + a->table_offset));
 	EXPECT_EQ(SIGSEGV, signal_of(scribble, p + a->table_offset));
 	EXPECT_EQ(EACCES, error_of(mprotect(p + a->table_offset, self->page, RW)));
-	munmap(p, size + a->table_size + self->page);
+	munmap(p, instance_span(&self->in));
 }
 
 /* Pages of a shared mapping in another order: written first, then executed */
@@ -707,21 +777,20 @@ static const struct {
 
 TEST_F(protect, advice_changes_neither_code_nor_rights)
 {
-	struct trampfd_create_args *a = &self->in.args;
 	unsigned int i;
 	int err;
 
 	for (i = 0; i < ARRAY_SIZE(advices); i++) {
-		err = error_of(madvise(self->in.code, a->code_size, advices[i].advice));
+		err = error_of(madvise(self->in.code, self->in.size, advices[i].advice));
 		if (advices[i].code >= 0)
 			EXPECT_EQ(advices[i].code, err)
 				TH_LOG("MADV_%s on code", advices[i].name);
-		err = error_of(madvise(self->in.table, a->table_size, advices[i].advice));
+		err = error_of(madvise(self->in.table, self->in.size, advices[i].advice));
 		if (advices[i].table >= 0)
 			EXPECT_EQ(advices[i].table, err)
 				TH_LOG("MADV_%s on the table", advices[i].name);
 
-		EXPECT_EQ(0, memcmp(self->was, self->in.code, a->code_size));
+		EXPECT_EQ(0, memcmp(self->was, self->in.code, self->in.size));
 		EXPECT_EQ(0, instance_call_all(&self->in));
 		EXPECT_EQ(SIGSEGV, signal_of(scribble, self->in.code));
 		EXPECT_EQ('-', protection_of(self->in.table)[2])
@@ -731,12 +800,36 @@ TEST_F(protect, advice_changes_neither_code_nor_rights)
 	}
 }
 
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL	102
+#define MADV_GUARD_REMOVE	103
+#endif
+
+/* A guard stands where the page was.  What a write puts there would stay. */
+TEST_F(protect, guard_regions_change_no_code)
+{
+	int fd = open("/proc/self/mem", O_RDWR);
+
+	ASSERT_GE(fd, 0);
+	if (madvise(self->in.code, self->page, MADV_GUARD_INSTALL)) {
+		ASSERT_EQ(EINVAL, errno);
+		SKIP(return, "no guard regions in mappings of files on this kernel");
+	}
+	EXPECT_EQ(SIGSEGV, signal_of(touch, self->in.code));
+	EXPECT_EQ(-1, pwrite(fd, patch, sizeof(patch),
+			     (off_t)(uintptr_t)self->in.code));
+	EXPECT_EQ(EIO, errno);
+	EXPECT_EQ(EACCES, error_of(mprotect(self->in.code, self->page, RW)));
+	EXPECT_EQ(0, madvise(self->in.code, self->page, MADV_GUARD_REMOVE));
+	close(fd);
+}
+
 static void *discard(void *arg)
 {
 	char **range = arg;
 
 	while (!__atomic_load_n(&range[1], __ATOMIC_RELAXED))
-		madvise(range[0], sysconf(_SC_PAGESIZE), MADV_DONTNEED);
+		madvise(range[0], page_size(), MADV_DONTNEED);
 	return NULL;
 }
 
@@ -761,14 +854,14 @@ TEST_F(protect, discarding_code_while_it_is_written_writes_nothing)
 TEST_F(protect, sealed_mapping_cannot_be_replaced)
 {
 #ifdef __NR_mseal
-	struct instance sealed = { .args = { .nr = 1 } };
+	struct instance sealed = { .nr = 1 };
 	int err;
 
 	EXPECT_EQ(self->text, mmap(self->text, self->page, RW,
 				   MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0));
 
 	ASSERT_EQ(0, instance_open(&sealed));
-	err = syscall(__NR_mseal, sealed.code, sealed.args.code_size, 0);
+	err = syscall(__NR_mseal, sealed.code, sealed.args.table_offset, 0);
 	if (err && sizeof(long) == 4)
 		SKIP(return, "32-bit kernels have no mseal()");
 	ASSERT_EQ(0, err);
@@ -779,13 +872,72 @@ TEST_F(protect, sealed_mapping_cannot_be_replaced)
 	EXPECT_EQ(EPERM, errno);
 	/* Slots are written to, until the table is sealed read-only. */
 	EXPECT_EQ(4, instance_call(&sealed, 0, 4));
-	ASSERT_EQ(0, mprotect(sealed.table, sealed.args.table_size, PROT_READ));
-	ASSERT_EQ(0, syscall(__NR_mseal, sealed.table, sealed.args.table_size, 0));
+	ASSERT_EQ(0, mprotect(sealed.table, sealed.size, PROT_READ));
+	ASSERT_EQ(0, syscall(__NR_mseal, sealed.table, sealed.size, 0));
 	EXPECT_EQ(EPERM, error_of(mprotect(sealed.table, self->page, RW)));
 	EXPECT_EQ(4, instance_run(&sealed, 0));
 #else
 	SKIP(return, "no mseal() on this ABI");
 #endif
+}
+
+/* Nothing is executed in place of a table that is not there. */
+static int is_left_without_a_table(void *arg)
+{
+	struct instance *in = arg;
+
+	munmap(in->table, in->size);
+	if (signal_of(call, in->code) != SIGSEGV)
+		return 1;
+	if (mmap(in->table, in->size, RW, MAP_PRIVATE | MAP_FIXED, in->fd,
+		 in->args.table_offset) != in->table)
+		return 2;
+	return instance_call(in, 0, 8) == 8 ? 0 : 3;
+}
+
+TEST_F(protect, call_without_a_table_is_SIGSEGV)
+{
+	EXPECT_EQ(0, in_child(is_left_without_a_table, &self->in));
+	EXPECT_EQ(1, instance_run(&self->in, 0));
+}
+
+static void ignore(int sig)
+{
+}
+
+/*
+ * Memory fails under a page of the table, which is the child's own since it has
+ * written to it.  The kernel sends SIGBUS at once to the process that it finds
+ * using it.
+ */
+static int loses_memory_of_the_table(void *arg)
+{
+	struct instance *in = arg;
+	uint32_t last = in->nr - 1;
+
+	instance_call(in, 0, 5);
+	signal(SIGBUS, ignore);
+	if (madvise(in->table, page_size(), MADV_HWPOISON))
+		return errno == EINVAL || errno == EPERM ? 77 : 1;
+	signal(SIGBUS, SIG_DFL);
+	if (signal_of(call, in->code) != SIGBUS)
+		return 2;
+	if (instance_call(in, last, 6) != 6)
+		return 3;
+	if (mmap(in->table, page_size(), RW, MAP_PRIVATE | MAP_FIXED, in->fd,
+		 in->args.table_offset) != in->table)
+		return 4;
+	return instance_call(in, 0, 7) == 7 ? 0 : 5;
+}
+
+TEST_F(protect, call_through_a_slot_in_failed_memory_is_SIGBUS)
+{
+	int result = in_child(loses_memory_of_the_table, &self->in);
+
+	if (result == 77)
+		SKIP(return, "needs root, and CONFIG_MEMORY_FAILURE");
+	EXPECT_EQ(0, result);
+	EXPECT_EQ(1, instance_run(&self->in, 0));
 }
 
 static void refill(void *arg)
@@ -825,7 +977,7 @@ static int ring_open(struct ring *r)
 	r->fd = syscall(__NR_io_uring_setup, 1, &r->p);
 	if (r->fd < 0)
 		return -1;
-	r->rings = mmap(NULL, sysconf(_SC_PAGESIZE), RW, MAP_SHARED, r->fd,
+	r->rings = mmap(NULL, page_size(), RW, MAP_SHARED, r->fd,
 			IORING_OFF_SQ_RING);
 	r->sqes = mmap(NULL, sizeof(*r->sqes), RW, MAP_SHARED, r->fd, IORING_OFF_SQES);
 	return r->rings == MAP_FAILED || r->sqes == MAP_FAILED ? -1 : 0;
@@ -946,7 +1098,7 @@ static struct core leave_core(const struct instance *in, bool dump, const char *
 		if (write_file("/proc/self/coredump_filter", filter))
 			_exit(1);
 		if (!dump)
-			madvise(in->table, in->args.table_size, MADV_DONTDUMP);
+			madvise(in->table, in->size, MADV_DONTDUMP);
 		/* Put together there alone */
 		for (i = 0; i < sizeof(secret); i++)
 			in->table[i] = 0x80 + i * 5;
@@ -1001,7 +1153,7 @@ struct sharer {
 
 static int shares_memory(void *arg)
 {
-	size_t page = sysconf(_SC_PAGESIZE);
+	size_t page = page_size();
 	struct sharer *with = arg;
 
 	if (mprotect(with->text, page, RWX))
@@ -1053,7 +1205,7 @@ static bool maps_have(const char *what)
 static int what_is_left(const char *text)
 {
 	int memory, closed, kept, privileged;
-	struct instance in = { .args = { .nr = several_pages() } };
+	struct instance in = { .size = page_size() };
 
 	if (sscanf(text, "%d %d %d %d", &memory, &closed, &kept, &privileged) != 4)
 		return 10;
@@ -1147,7 +1299,7 @@ TEST_F(protect, setuid_program_is_left_neither_mapping_nor_descriptor)
 /* READ_IMPLIES_EXEC asks for PROT_EXEC in the name of who did not. */
 TEST_F(protect, table_is_not_executable_under_READ_IMPLIES_EXEC)
 {
-	struct instance in = { .args = { .nr = 1 } };
+	struct instance in = { .nr = 1 };
 	char *p;
 
 	ASSERT_NE(-1, personality(READ_IMPLIES_EXEC));

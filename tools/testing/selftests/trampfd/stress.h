@@ -37,13 +37,23 @@ struct report {
 };
 
 /**
+ * struct written - what was written to a slot
+ * @head: Its two words.
+ * @rest: The last word of the user's part; 0 if it has none.
+ */
+struct written {
+	struct slot head;
+	unsigned long rest;
+};
+
+/**
  * struct object - an instance, and what it must be like
  */
 struct object {
 	pthread_rwlock_t lock;	/* its owner writes, others read */
 	struct instance in;
-	struct slot *model;	/* the slots; NULL: there is no instance */
-	uint64_t code_hash;
+	struct written *model;	/* by slot; NULL: there is no instance */
+	uint64_t code_hash;	/* of each page */
 	unsigned long plain;	/* target that C can call; 0: not with these registers */
 };
 
@@ -74,11 +84,6 @@ extern struct report *report;
 extern struct worker *workers;
 extern unsigned int nr_workers;
 extern __thread struct worker *self;
-
-static inline size_t page_size(void)
-{
-	return sysconf(_SC_PAGESIZE);
-}
 
 void count(enum count what, unsigned long n);
 __printf(2, 3) void fail(enum promise broken, const char *format, ...);

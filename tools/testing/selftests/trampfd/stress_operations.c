@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * What the threads of the stress test do, and the model that it is compared
- * with: what was written to each slot, and what the code was at first.
+ * with: what was written to each slot, and what a page of code is.
  */
 #include <sys/param.h>
 
@@ -51,12 +51,22 @@ static const struct abi_mode *some_mode(void)
 	return &abi_modes[below(n)];
 }
 
+/* 0 for the smallest, or a larger one half as often as the one before */
+static uint32_t some_stride(uint32_t stride)
+{
+	if (below(3) == 0)
+		return 0;
+	while (stride < TRAMPFD_STRIDE_MAX && below(2))
+		stride *= 2;
+	return stride;
+}
+
 /* What the kernel must grant */
 static struct trampfd_create_args some_request(const struct abi_mode *mode)
 {
 	struct trampfd_create_args args = {
 		.mode = mode->mode,
-		.nr = 1 + below(1U << below(16)),
+		.stride = some_stride(mode->min_stride),
 	};
 	const struct abi_reg *reg;
 
@@ -73,13 +83,13 @@ static struct trampfd_create_args some_request(const struct abi_mode *mode)
 	return args;
 }
 
-static uint64_t hash_code(const struct instance *in)
+static uint64_t hash_page(const char *page)
 {
-	const unsigned long *word = (void *)in->code;
+	const unsigned long *word = (void *)page;
 	uint64_t hash = 0;
 	size_t i;
 
-	for (i = 0; i < in->args.code_size / sizeof(*word); i++)
+	for (i = 0; i < page_size() / sizeof(*word); i++)
 		hash = (hash ^ word[i]) * 0x100000001b3ULL;
 	return hash;
 }
@@ -96,7 +106,7 @@ void drop(struct object *o)
 	free(o->model);
 	o->model = NULL;
 	if (in->table != MAP_FAILED && in->table != in->code + in->args.table_offset)
-		munmap(in->table, in->args.table_size);
+		munmap(in->table, in->size);
 	if (in->code != MAP_FAILED)
 		munmap(in->code, instance_span(in));
 	if (in->fd >= 0)
@@ -109,7 +119,15 @@ static uint32_t some_slot(const struct object *o)
 {
 	uint32_t i = below(4);
 
-	return i == 0 ? 0 : i == 1 ? o->in.args.nr - 1 : below(o->in.args.nr);
+	return i == 0 ? 0 : i == 1 ? o->in.nr - 1 : below(o->in.nr);
+}
+
+/* The last word of the user's part of a slot, NULL if it has none */
+static unsigned long *rest_of_slot(const struct object *o, uint32_t i)
+{
+	if (o->in.args.stride == sizeof(struct slot))
+		return NULL;
+	return (unsigned long *)instance_slot(&o->in, i + 1) - 1;
 }
 
 /*
@@ -119,41 +137,58 @@ static uint32_t some_slot(const struct object *o)
 
 static int op_fill(struct object *o)
 {
-	uint32_t left = 1 + below(MIN(o->in.args.nr, 512));
+	uint32_t left = 1 + below(MIN(o->in.nr, 512));
 	uint32_t i = some_slot(o);
 
-	for (; left; left--, i = (i + 1) % o->in.args.nr) {
-		o->model[i].data = random64();
-		o->model[i].code = (unsigned long)abi_probe_target;
+	for (; left; left--, i = (i + 1) % o->in.nr) {
+		unsigned long *rest = rest_of_slot(o, i);
+		struct written *w = &o->model[i];
+
+		w->head.data = random64();
+		w->head.code = (unsigned long)abi_probe_target;
 		if (o->plain && below(4))
-			o->model[i].code = o->plain;
-		*instance_slot(&o->in, i) = o->model[i];
+			w->head.code = o->plain;
+		*instance_slot(&o->in, i) = w->head;
+		if (rest)
+			*rest = w->rest = random64();
 	}
 	return 0;
+}
+
+/* So many bytes of code and of table */
+static void set_size(struct instance *in, size_t size)
+{
+	in->size = size;
+	in->nr = size / in->args.stride;
 }
 
 static int op_create(struct object *o)
 {
 	const struct abi_mode *mode = some_mode();
 	struct trampfd_create_args asked = some_request(mode), *got = &o->in.args;
+	size_t size;
 
 	drop(o);
 	*got = asked;
 	arm_failure();
 	o->in.fd = trampfd_create(got, sizeof(*got));
 	disarm_failure();
-	if (o->in.fd < 0 || instance_map(&o->in, 0))
+	if (o->in.fd < 0)
+		return -1;
+	some_pages((1 + below(got->table_size / page_size())) * page_size(), &size);
+	set_size(&o->in, size);
+	if (instance_map(&o->in, 0))
 		return -1;
 	forget_unmapped_code();
-	if (got->mode != mode->mode || got->nr < asked.nr ||
+	if (got->mode != mode->mode || got->stride != (asked.stride ?: mode->min_stride) ||
 	    got->data_reg != (asked.data_reg ?: mode->data_reg) ||
 	    !got->scratch_reg != !mode->scratch_reg ||
 	    (asked.scratch_reg && got->scratch_reg != asked.scratch_reg))
 		fail(ANSWERS, "got another geometry than asked for");
-	o->model = calloc(got->nr, sizeof(*o->model));
+	o->model = calloc(o->in.nr, sizeof(*o->model));
 	if (!o->model)
 		return -1;
-	o->code_hash = hash_code(&o->in);
+	o->code_hash = hash_page(o->in.code);
 	o->plain = 0;
 	if (got->data_reg == mode->data_reg && got->scratch_reg == mode->scratch_reg)
 		o->plain = (unsigned long)(mode->mode == TRAMPFD_MODE_PUSH ?
@@ -171,21 +206,22 @@ static int must_refuse(enum promise promise, long result, int err)
 
 static int op_refused_create(struct object *o)
 {
-	static const struct trampfd_create_args read_only = { .nr = 1 };
-	struct trampfd_create_args args = some_request(some_mode()), *pass = &args;
+	static const struct trampfd_create_args read_only = { .stride = TRAMPFD_STRIDE_MAX };
+	const struct abi_mode *mode = some_mode();
+	struct trampfd_create_args args = some_request(mode), *pass = &args;
 	size_t size = sizeof(args);
 	int err = EINVAL, fd;
 
 	(void)o;
-	switch (below(11)) {
+	switch (below(12)) {
 	case 0:
 		args.flags = 1ULL << below(64);
 		break;
 	case 1:
-		args.nr = 0;
+		args.stride = mode->min_stride >> (1 + below(3));
 		break;
 	case 2:
-		args.nr = TRAMPFD_NR_MAX + 1 + below(1U << below(32));
+		args.stride = TRAMPFD_STRIDE_MAX << (1 + below(19));
 		break;
 	case 3:
 		args.abi = ABI_LAST + 1 + below(1U << below(32));
@@ -217,6 +253,9 @@ static int op_refused_create(struct object *o)
 		pass = (struct trampfd_create_args *)&read_only;
 		err = EFAULT;
 		break;
+	case 11:	/* not a power of two */
+		args.stride = 3 + 2 * below(1U << below(12));
+		break;
 	}
 	fd = trampfd_create(pass, size);
 	if (fd >= 0)
@@ -227,7 +266,7 @@ static int op_refused_create(struct object *o)
 static unsigned long expected(const struct object *o, uint32_t i)
 {
 	if (o->in.args.mode == TRAMPFD_MODE_DATA)
-		return o->model[i].data;
+		return o->model[i].head.data;
 	return (unsigned long)instance_slot(&o->in, i);
 }
 
@@ -243,7 +282,7 @@ static void call_times(const struct object *o, uint32_t i, unsigned int times)
 	count(N_CALLS, n);
 	if (got != want)
 		fail(CALLS, "trampoline %u of %u: got %#lx, want %#lx",
-		     i, o->in.args.nr, got, want);
+		     i, o->in.nr, got, want);
 }
 
 /* Call a trampoline many times, that a signal may find it at work. */
@@ -274,7 +313,7 @@ static void probe(const struct object *o, uint32_t i)
 		want = r->dwarf == data ? expected(o, i) : abi_probe_in.regs[r->dwarf];
 		if (got != want && r->dwarf != scratch)
 			fail(CALLS, "trampoline %u of %u, data register %d: %s is %#lx, want %#lx",
-			     i, o->in.args.nr, data, r->name, got, want);
+			     i, o->in.nr, data, r->name, got, want);
 	}
 	pthread_mutex_unlock(&probe_lock);
 	count(N_PROBES, 1);
@@ -288,9 +327,9 @@ static int op_call(struct object *o)
 	self->calling = &o->in;
 	while (tries--) {
 		i = some_slot(o);
-		if (!o->model[i].code)
+		if (!o->model[i].head.code)
 			continue;
-		if (o->model[i].code == o->plain)
+		if (o->model[i].head.code == o->plain)
 			call_often(o, i);
 		else
 			probe(o, i);
@@ -317,9 +356,13 @@ static void check_table(const struct object *o, enum promise promise)
 {
 	uint32_t i;
 
-	for (i = 0; o->model && i < o->in.args.nr; i++) {
-		if (memcmp(&o->model[i], instance_slot(&o->in, i), sizeof(*o->model))) {
-			fail(promise, "slot %u of %u is not as it was left", i, o->in.args.nr);
+	for (i = 0; o->model && i < o->in.nr; i++) {
+		unsigned long *rest = rest_of_slot(o, i);
+		struct written *w = &o->model[i];
+
+		if (memcmp(&w->head, instance_slot(&o->in, i), sizeof(w->head)) ||
+		    (rest && *rest != w->rest)) {
+			fail(promise, "slot %u of %u is not as it was left", i, o->in.nr);
 			return;
 		}
 	}
@@ -327,8 +370,11 @@ static void check_table(const struct object *o, enum promise promise)
 
 static void check_code(const struct object *o)
 {
-	if (hash_code(&o->in) != o->code_hash)
-		fail(CODE, "code of %u trampolines changed", o->in.args.nr);
+	size_t at;
+
+	for (at = 0; at < o->in.size; at += page_size())
+		if (hash_page(o->in.code + at) != o->code_hash)
+			fail(CODE, "code at offset %#zx is not that of the geometry", at);
 }
 
 static int op_check(struct object *o)
@@ -356,11 +402,35 @@ static int op_move(struct object *o)
 /* In place of what is there already, while others may call it */
 static int op_map_again(struct object *o)
 {
-	size_t len, offset = some_pages(o->in.args.code_size, &len);
+	size_t len, offset = some_pages(o->in.size, &len);
 	void *at = o->in.code + offset;
 
 	return mmap(at, len, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED,
 		    o->in.fd, offset) == at ? 0 : -1;
+}
+
+/* The code is there up to the table, which grows if there is room behind it. */
+static int op_map_more(struct object *o)
+{
+	size_t size = o->in.size, left = o->in.args.table_size - size, more;
+	struct written *model;
+	char *at;
+
+	if (!left)
+		return 0;
+	some_pages(left, &more);
+	at = mmap(o->in.table + size, more, PROT_READ | PROT_WRITE,
+		  MAP_PRIVATE | MAP_FIXED_NOREPLACE, o->in.fd, o->in.args.table_offset + size);
+	if (at == MAP_FAILED)
+		return errno == EEXIST ? 0 : -1;
+	set_size(&o->in, size + more);
+	model = reallocarray(o->model, o->in.nr, sizeof(*model));
+	if (!model)
+		return -1;
+	o->model = model;
+	memset(model + size / o->in.args.stride, 0,
+	       more / o->in.args.stride * sizeof(*model));
+	return op_fill(o);
 }
 
 static int op_unmap(struct object *o)
@@ -376,20 +446,19 @@ static int op_unmap(struct object *o)
 /* The upper half works without the lower one. */
 static int op_unmap_halves(struct object *o)
 {
-	uint32_t half = o->in.args.nr / 2, i;
-	size_t code = half * o->in.args.code_stride;
-	size_t table = half * o->in.args.table_stride;
+	size_t half = o->in.size / 2 & -page_size();
+	uint32_t i;
 
-	if (code % page_size() || table % page_size())
+	if (!half)
 		return op_unmap(o);
-	if (munmap(o->in.code, code) || munmap(o->in.table, table))
+	if (munmap(o->in.code, half) || munmap(o->in.table, half))
 		return -1;
-	for (i = 0; i < half; i++)
-		o->model[i].code = 0;
+	for (i = 0; i < half / o->in.args.stride; i++)
+		o->model[i].head.code = 0;
 	op_call(o);
 	/* Nothing but these, for others may have been mapped to the gaps. */
-	if (munmap(o->in.code + code, o->in.args.table_offset - code) ||
-	    munmap(o->in.table + table, o->in.args.table_size - table))
+	if (munmap(o->in.code + half, o->in.args.table_offset - half) ||
+	    munmap(o->in.table + half, o->in.size - half))
 		return -1;
 	o->in.code = MAP_FAILED;
 	o->in.table = MAP_FAILED;
@@ -399,8 +468,8 @@ static int op_unmap_halves(struct object *o)
 
 static int op_discard_table(struct object *o)
 {
-	size_t len, offset = some_pages(o->in.args.table_size, &len);
-	size_t stride = o->in.args.table_stride;
+	size_t len, offset = some_pages(o->in.size, &len);
+	size_t stride = o->in.args.stride;
 
 	if (madvise(o->in.table + offset, len, MADV_DONTNEED))
 		return -1;
@@ -411,40 +480,43 @@ static int op_discard_table(struct object *o)
 
 static int op_discard_code(struct object *o)
 {
-	size_t len, offset = some_pages(o->in.args.code_size, &len);
+	size_t len, offset = some_pages(o->in.size, &len);
 
 	if (madvise(o->in.code + offset, len, MADV_DONTNEED))
 		return -1;
 	return op_call(o);
 }
 
+/* Code is not paged out, which is not an error. */
 static int op_page_out(struct object *o)
 {
-	size_t len, offset;
-	char *area = o->in.code;
+	size_t len, offset = some_pages(o->in.size, &len);
+	char *area = below(4) ? o->in.table : o->in.code;
 
-	offset = some_pages(o->in.args.code_size, &len);
-	if (below(2)) {
-		area = o->in.table;
-		offset = some_pages(o->in.args.table_size, &len);
-	}
 	return madvise(area + offset, len, MADV_PAGEOUT) ? -1 : op_call(o);
 }
 
-/* Also without root's right to it: others may have */
-static int op_drop_caches(struct object *o)
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL	102
+#define MADV_GUARD_REMOVE	103
+#endif
+
+/* Where there was a guard, the code comes back. */
+static int op_guard_code(struct object *o)
 {
-	if (madvise(o->in.code, o->in.args.code_size, MADV_DONTNEED))
+	size_t len, offset = some_pages(o->in.size, &len);
+
+	if (madvise(o->in.code + offset, len, MADV_GUARD_INSTALL))
+		return errno == EINVAL ? 0 : -1;	/* older kernels */
+	if (madvise(o->in.code + offset, len, MADV_GUARD_REMOVE))
 		return -1;
-	write_file("/proc/sys/vm/drop_caches", below(8) ? "1" : "3");
-	check_code(o);
-	return 0;
+	return op_call(o);
 }
 
 static int op_read(struct object *o)
 {
 	char bytes[8192];
-	size_t size = o->in.args.code_size, offset = below(size);
+	size_t size = page_size(), offset = below(size);
 	ssize_t want = 1 + below(sizeof(bytes)), got;
 
 	if (want > (ssize_t)(size - offset))
@@ -538,12 +610,13 @@ static const struct operation {
 	{ "close file", op_close_file, MAPPINGS, 5, NEEDS_FILE | CHANGES },
 	{ "move", op_move, MAPPINGS, 20, CHANGES | BREAKS | MERGES },
 	{ "map again", op_map_again, MAPPINGS, 20, NEEDS_FILE | BREAKS | MERGES },
+	{ "map more", op_map_more, MAPPINGS, 10, NEEDS_FILE | CHANGES | BREAKS | MERGES },
 	{ "unmap", op_unmap, MAPPINGS, 5, CHANGES | BREAKS },
 	{ "unmap by halves", op_unmap_halves, MAPPINGS, 5, CHANGES | BREAKS },
 	{ "discard table", op_discard_table, TABLES, 15, CHANGES },
 	{ "discard code", op_discard_code, CODE, 20, 0 },
-	{ "page out", op_page_out, CODE, 20, 0 },
-	{ "drop caches", op_drop_caches, CODE, 5, 0 },
+	{ "page out", op_page_out, TABLES, 20, 0 },
+	{ "guard code", op_guard_code, CODE, 10, CHANGES | BREAKS },
 	{ "read", op_read, CODE, 30, NEEDS_FILE },
 	{ "protect, refused", op_protect, PROTECTION, 20, NEEDS_FILE },
 	{ "fork", op_fork, FORKS, 5, CHANGES },

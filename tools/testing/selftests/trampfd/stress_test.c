@@ -20,7 +20,7 @@ static const char * const promises[NR_PROMISES] = {
 	[ANSWERS] = "each request is answered as documented",
 	[CALLS] = "each call does what its slot says",
 	[TABLES] = "each table holds what was written to it",
-	[CODE] = "code that was dropped is generated again the same",
+	[CODE] = "each page of code is that of its geometry",
 	[MAPPINGS] = "code and table can be mapped, moved and unmapped",
 	[PROTECTION] = "code is never writable and no table executable",
 	[FORKS] = "parent and child do not see each other's slots",
@@ -95,13 +95,13 @@ static unsigned long interrupted_at(const ucontext_t *uc)
 
 static void on_signal(int signal, siginfo_t *info, void *context)
 {
-	unsigned long n = ++self->signals, i = n % self->handler.args.nr;
+	unsigned long n = ++self->signals, i = n % self->handler.nr;
 	const struct instance *in = self->calling;
 
 	(void)signal;
 	(void)info;
 	count(N_SIGNALS, 1);
-	if (in && interrupted_at(context) - (unsigned long)in->code < in->args.code_size)
+	if (in && interrupted_at(context) - (unsigned long)in->code < in->size)
 		count(N_INSIDE, 1);
 	if (instance_run(&self->handler, i) != ~i)
 		fail(SIGNALS, "trampoline %lu of the handler", i);
@@ -150,11 +150,11 @@ static void open_handler_instance(void)
 {
 	uint32_t i;
 
-	self->handler.args = (struct trampfd_create_args){ .nr = 1 };
+	self->handler = (struct instance){ .nr = 1 };
 	if (instance_open(&self->handler))
 		fail(SURVIVAL, "no instance: %s", strerror(errno));
 	forget_unmapped_code();
-	for (i = 0; i < self->handler.args.nr; i++)
+	for (i = 0; i < self->handler.nr; i++)
 		instance_call(&self->handler, i, ~(unsigned long)i);
 }
 
@@ -309,8 +309,8 @@ static __noreturn void explain(const char *program, int status)
 		"Uses trampolines at random and compares what they do with a model.  Ends after\n"
 		"SECONDS, or after OPERATIONS of each thread; without either, after 10 seconds.\n"
 		"The same SEED gives the same operations, as far as what fails does not change\n"
-		"them.  As root it also drops caches, runs out of memory in a cgroup of its own,\n"
-		"and has allocations fail.\n",
+		"them.  As root it also runs out of memory in a cgroup of its own, and has\n"
+		"allocations fail.\n",
 		program);
 	exit(status);
 }
@@ -420,7 +420,7 @@ static void stress(void)
 
 int main(int argc, char **argv)
 {
-	struct trampfd_create_args args = { .nr = 1 };
+	struct trampfd_create_args args = {};
 	int fd;
 
 	read_options(argc, argv);

@@ -72,12 +72,12 @@ static __noreturn void eat(void)
 	if (cgroup_enter(&cgroup))
 		_exit(2);
 	for (n = 0; n < 4 * CGROUP_PAGES; n++) {
-		eaten[n].args = (struct trampfd_create_args){ .nr = TRAMPFD_NR_MAX };
+		eaten[n].nr = ALL;
 		if (instance_open(&eaten[n]))
 			_exit(errno == ENOMEM ? 0 : 3);
 		close(eaten[n].fd);
-		per_page = page_size() / eaten[n].args.table_stride;
-		for (i = 0; i < eaten[n].args.nr; i += per_page) {
+		per_page = page_size() / eaten[n].args.stride;
+		for (i = 0; i < eaten[n].nr; i += per_page) {
 			unsigned int look = (n + i) * 7919U % (n + 1);
 
 			instance_call(&eaten[n], i, i);

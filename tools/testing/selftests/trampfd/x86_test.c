@@ -7,6 +7,10 @@
 
 #include "common.h"
 
+/* The smallest strides of mode SLOT, by which to tell the ABI */
+#define X86_64_SLOT_STRIDE	16
+#define I386_SLOT_STRIDE	32
+
 #if defined(__x86_64__)
 
 #define X32_SYSCALL_BIT		0x40000000
@@ -33,12 +37,12 @@ static int create_int80(struct trampfd_create_args *args)
 
 TEST(i386_system_call_of_a_64_bit_process_gets_i386)
 {
-	struct trampfd_create_args i386 = { .abi = TRAMPFD_ABI_I386, .nr = 1 };
+	struct trampfd_create_args i386 = { .abi = TRAMPFD_ABI_I386 };
 	struct trampfd_create_args *args = low_memory(4096);
 	int fd;
 
 	ASSERT_NE(MAP_FAILED, args);
-	args->nr = 1;
+	args->mode = TRAMPFD_MODE_SLOT;
 	fd = trampfd_create(&i386, sizeof(i386));
 	if (fd < 0 && errno == EOPNOTSUPP)
 		SKIP(return, "no i386 on this kernel");
@@ -46,13 +50,13 @@ TEST(i386_system_call_of_a_64_bit_process_gets_i386)
 	fd = create_int80(args);
 	ASSERT_GE(fd, 0);
 	EXPECT_EQ(TRAMPFD_ABI_I386, args->abi);
-	EXPECT_EQ(2 * sizeof(uint32_t), args->table_stride);
+	EXPECT_EQ(I386_SLOT_STRIDE, args->stride);
 	close(fd);
 }
 
 TEST(x32_system_call_gets_x86_64)
 {
-	struct trampfd_create_args args = { .nr = 1 };
+	struct trampfd_create_args args = { .mode = TRAMPFD_MODE_SLOT };
 	int fd;
 
 	if (syscall(__NR_getpid | X32_SYSCALL_BIT) != getpid())
@@ -60,7 +64,7 @@ TEST(x32_system_call_gets_x86_64)
 	fd = syscall(__NR_trampfd_create | X32_SYSCALL_BIT, &args, sizeof(args));
 	ASSERT_GE(fd, 0);
 	EXPECT_EQ(TRAMPFD_ABI_X86_64, args.abi);
-	EXPECT_EQ(2 * sizeof(uint64_t), args.table_stride);
+	EXPECT_EQ(X86_64_SLOT_STRIDE, args.stride);
 	close(fd);
 }
 
@@ -122,13 +126,15 @@ FIXTURE(i386) {
 
 FIXTURE_VARIANT(i386) {
 	enum trampfd_mode mode;
-	uint32_t nr;
+	uint32_t stride;
 };
 
-FIXTURE_VARIANT_ADD(i386, data_smallest) { TRAMPFD_MODE_DATA, 1 };
-FIXTURE_VARIANT_ADD(i386, data_largest) { TRAMPFD_MODE_DATA, TRAMPFD_NR_MAX };
-FIXTURE_VARIANT_ADD(i386, slot_largest) { TRAMPFD_MODE_SLOT, TRAMPFD_NR_MAX };
-FIXTURE_VARIANT_ADD(i386, push_largest) { TRAMPFD_MODE_PUSH, TRAMPFD_NR_MAX };
+FIXTURE_VARIANT_ADD(i386, mode_data) { TRAMPFD_MODE_DATA, 0 };
+FIXTURE_VARIANT_ADD(i386, mode_slot) { TRAMPFD_MODE_SLOT, 0 };
+FIXTURE_VARIANT_ADD(i386, mode_push) { TRAMPFD_MODE_PUSH, 0 };
+FIXTURE_VARIANT_ADD(i386, mode_data_64_bytes) { TRAMPFD_MODE_DATA, 64 };
+FIXTURE_VARIANT_ADD(i386, mode_slot_64_bytes) { TRAMPFD_MODE_SLOT, 64 };
+FIXTURE_VARIANT_ADD(i386, mode_slot_largest) { TRAMPFD_MODE_SLOT, TRAMPFD_STRIDE_MAX };
 
 FIXTURE_SETUP(i386)
 {
@@ -144,7 +150,7 @@ FIXTURE_TEARDOWN(i386)
 TEST_F(i386, trampolines_run_in_a_64_bit_process)
 {
 	struct instance in = { .args = {
-		.abi = TRAMPFD_ABI_I386, .mode = variant->mode, .nr = variant->nr,
+		.abi = TRAMPFD_ABI_I386, .mode = variant->mode, .stride = variant->stride,
 	} };
 	unsigned int (*run32)(void *fn, void *stack) = (void *)call32;
 	uintptr_t target = (uintptr_t)target32;
@@ -157,9 +163,11 @@ TEST_F(i386, trampolines_run_in_a_64_bit_process)
 	if (in.fd < 0 && errno == EOPNOTSUPP)
 		SKIP(return, "no i386 on this kernel");
 	ASSERT_GE(in.fd, 0);
+	in.size = in.args.table_size;
+	in.nr = in.size / in.args.stride;
 	ASSERT_EQ(0, instance_map(&in, MAP_32BIT));
 
-	for (i = 0; i < in.args.nr; i++) {
+	for (i = 0; i < in.nr; i++) {
 		struct trampfd_slot32 *slot = (void *)instance_slot(&in, i);
 		uint32_t want = (uintptr_t)slot;
 
@@ -178,14 +186,16 @@ TEST_F(i386, trampolines_run_in_a_64_bit_process)
 
 TEST(x86_64_trampolines_exist_on_64_bit_kernels_alone)
 {
-	struct trampfd_create_args args = { .abi = TRAMPFD_ABI_X86_64, .nr = 1 };
+	struct trampfd_create_args args = {
+		.abi = TRAMPFD_ABI_X86_64, .mode = TRAMPFD_MODE_SLOT,
+	};
 	int fd = trampfd_create(&args, sizeof(args));
 	struct utsname name;
 
 	ASSERT_EQ(0, uname(&name));
 	if (!strcmp(name.machine, "x86_64")) {
 		ASSERT_GE(fd, 0);
-		EXPECT_EQ(16, args.table_stride);
+		EXPECT_EQ(X86_64_SLOT_STRIDE, args.stride);
 	} else {
 		EXPECT_EQ(-1, fd);
 		EXPECT_EQ(EOPNOTSUPP, errno);
@@ -193,5 +203,34 @@ TEST(x86_64_trampolines_exist_on_64_bit_kernels_alone)
 }
 
 #endif
+
+#define INT3	0xcc
+
+/* With r12, mode SLOT of x86_64 fills the smallest stride. */
+TEST(what_a_trampoline_leaves_of_its_stride_traps)
+{
+	static const uint32_t strides[] = { 0, 64 };
+	const struct abi_mode *mode;
+	unsigned char *code;
+	uint32_t i, end, at;
+
+	for (mode = abi_modes; mode->name; mode++) {
+		for (i = 0; i < ARRAY_SIZE(strides); i++) {
+			struct instance in = { .nr = 1, .args = {
+				.mode = mode->mode, .stride = strides[i],
+			} };
+
+			ASSERT_EQ(0, instance_open(&in));
+			code = instance_trampoline(&in, 1);
+			for (end = in.args.stride; code[end - 1] == INT3; end--)
+				;
+			EXPECT_LT(end, in.args.stride);
+			for (at = end; at < in.args.stride; at++)
+				EXPECT_EQ(SIGTRAP, signal_of(call, code + at))
+					TH_LOG("%s: trampoline + %u", mode->name, at);
+			instance_close(&in);
+		}
+	}
+}
 
 TEST_HARNESS_MAIN

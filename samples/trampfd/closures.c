@@ -9,19 +9,19 @@
  * context's address and jump to the function.  Programs (libffi, and so Python
  * or Ruby; GCC's nested functions) write these instructions at run time, which
  * is why they fail in a hardened sandbox.  With trampfd_create(2) the kernel
- * provides them: read make_closures() and closure().
+ * provides them, and the context lives in the slot that each trampoline has:
+ * read struct closure, map_closures() and make_closure().
  *
- * Each function that is called here takes its context as its last argument.
- * A trampoline can load it straight into that argument's register, as which
- * registers the caller does not use for its own arguments is known.
+ * compare() takes its context as its last argument.  The caller, qsort(), passes
+ * two arguments and does not use the register of the third: a trampoline can put
+ * the context's address there.
  */
 #define _GNU_SOURCE
-#include <ctype.h>
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +48,6 @@
 #elif defined(__i386__)
 /* The caller's arguments are on the stack; regparm(1) puts one before them. */
 #define DATA_REG		TRAMPFD_REG(0)	/* eax */
-#define SCRATCH_REG		TRAMPFD_REG(1)	/* ecx */
 #define TARGET			__attribute__((regparm(1)))
 #define COMPARE(a, b, context)	compare(context, a, b)
 #elif defined(__aarch64__) || defined(__arm__)
@@ -63,11 +62,10 @@
 #error "say here in which register a function of three arguments gets the last"
 #endif
 
-#ifndef SCRATCH_REG
-#define SCRATCH_REG		0	/* none, or the default */
-#endif
-
 #define NR_CLOSURES		3
+
+/* From one closure to the next: a power of two, no less than any ABI needs */
+#define STRIDE			32
 
 #define ARRAY_SIZE(array)	(sizeof(array) / sizeof((array)[0]))
 
@@ -76,12 +74,20 @@ struct line {
 	size_t len;
 };
 
-/* The context of a closure. */
-struct key {
+/*
+ * What the program keeps in a slot.  The trampoline jumps to @target, the second
+ * word, with the address of the slot.  All else is the program's, the first word
+ * too, which mode SLOT does not read.
+ */
+struct closure {
 	const char *name;
+	void *target;
 	int (*compare)(const struct line *a, const struct line *b);
 	unsigned long calls;
 };
+
+static_assert(offsetof(struct closure, target) == sizeof(void *) &&
+	      sizeof(struct closure) <= STRIDE);
 
 static int by_length(const struct line *a, const struct line *b)
 {
@@ -103,23 +109,31 @@ static int by_domain(const struct line *a, const struct line *b)
 	return strcasecmp(x, y) ?: strcasecmp(a->text, b->text);
 }
 
-static struct key keys[NR_CLOSURES] = {
-	{ .name = "length, longest first", .compare = by_length },
-	{ .name = "text, ignoring case", .compare = by_text },
-	{ .name = "domain of the mail address", .compare = by_domain },
-};
-
 /* What each closure runs */
-static TARGET int COMPARE(const void *a, const void *b, struct key *key)
+static TARGET int COMPARE(const void *a, const void *b, struct closure *closure)
 {
-	key->calls++;
-	return key->compare(a, b);
+	closure->calls++;
+	return closure->compare(a, b);
 }
 
-/* Trampolines, mapped */
-struct closures {
+static const struct closure closures[NR_CLOSURES] = {
+	{
+		.name = "length, longest first",
+		.target = compare, .compare = by_length,
+	}, {
+		.name = "text, ignoring case",
+		.target = compare, .compare = by_text,
+	}, {
+		.name = "domain of the mail address",
+		.target = compare, .compare = by_domain,
+	},
+};
+
+/* Trampolines and their slots: @size bytes of each, mapped */
+struct mapped {
 	struct trampfd_create_args args;
 	int fd;
+	size_t size;
 	char *code;
 	char *table;
 };
@@ -130,44 +144,36 @@ static void die(const char *what)
 	exit(1);
 }
 
-static void make_closures(struct closures *c, unsigned int nr)
+static void map_closures(struct mapped *m)
 {
-	c->args = (struct trampfd_create_args){
-		.mode = TRAMPFD_MODE_DATA,
+	m->args = (struct trampfd_create_args){
+		.mode = TRAMPFD_MODE_SLOT,
 		.data_reg = DATA_REG,
-		.scratch_reg = SCRATCH_REG,
-		.nr = nr,
+		.stride = STRIDE,
 	};
-	c->fd = syscall(__NR_trampfd_create, &c->args, sizeof(c->args));
-	if (c->fd < 0)
+	m->fd = syscall(__NR_trampfd_create, &m->args, sizeof(m->args));
+	if (m->fd < 0)
 		die("trampfd_create");
 
-	c->code = mmap(NULL, c->args.table_offset + c->args.table_size,
-		       PROT_READ | PROT_EXEC, MAP_PRIVATE, c->fd, 0);
-	if (c->code == MAP_FAILED)
+	/* A page is enough here; at most, it could be args.table_size. */
+	m->size = sysconf(_SC_PAGESIZE);
+	m->code = mmap(NULL, m->args.table_offset + m->size,
+		       PROT_READ | PROT_EXEC, MAP_PRIVATE, m->fd, 0);
+	if (m->code == MAP_FAILED)
 		die("mmap of the code");
-	c->table = mmap(c->code + c->args.table_offset, c->args.table_size,
+	m->table = mmap(m->code + m->args.table_offset, m->size,
 			PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
-			c->fd, c->args.table_offset);
-	if (c->table == MAP_FAILED)
+			m->fd, m->args.table_offset);
+	if (m->table == MAP_FAILED)
 		die("mmap of the table");
 }
 
-/* A slot is two words of the program's: what to load, and where to jump to. */
-struct slot {
-	uintptr_t data;
-	uintptr_t code;
-};
-
-/* Function pointer @i, which runs @target with @context. */
-static void *closure(struct closures *c, unsigned int i, void *target,
-		     void *context)
+/* Put @closure into slot @i: the function pointer that runs it. */
+static void *make_closure(struct mapped *m, unsigned int i,
+			  const struct closure *closure)
 {
-	struct slot *slot = (void *)(c->table + i * c->args.table_stride);
-
-	slot->data = (uintptr_t)context;
-	slot->code = (uintptr_t)target;
-	return c->code + i * c->args.code_stride;
+	memcpy(m->table + i * STRIDE, closure, sizeof(*closure));
+	return m->code + i * STRIDE;
 }
 
 /*
@@ -247,17 +253,18 @@ static struct line *read_lines(const char *path, size_t *nr)
 	return lines;
 }
 
-static void sort_with(struct closures *c, unsigned int i, struct line *lines,
+static void sort_with(struct mapped *m, unsigned int i, struct line *lines,
 		      size_t nr)
 {
+	const struct closure *closure = (void *)(m->table + i * STRIDE);
 	int (*comparison)(const void *a, const void *b);
 	size_t row;
 
-	comparison = closure(c, i, compare, &keys[i]);
+	comparison = make_closure(m, i, &closures[i]);
 	qsort(lines, nr, sizeof(*lines), comparison);
 
 	printf("    by %s: closure at %p, called %lu times\n",
-	       keys[i].name, comparison, keys[i].calls);
+	       closure->name, comparison, closure->calls);
 	for (row = 0; row < 3 && row < nr; row++)
 		printf("        %.66s\n", lines[row].text);
 }
@@ -283,21 +290,24 @@ static void show_maps(void)
 	       lines, both);
 }
 
-static void show_bytes(const struct closures *c)
+static void show_bytes(const struct mapped *m)
 {
-	ssize_t size = c->args.code_stride, i;
-	unsigned char bytes[256];
+	unsigned char bytes[STRIDE];
+	unsigned int i;
 
-	if (pread(c->fd, bytes, size, 0) != size)
+	if (pread(m->fd, bytes, STRIDE, 0) != STRIDE)
 		die("pread");
 	printf("    bytes:");
-	for (i = 0; i < size; i++)
+	for (i = 0; i < STRIDE; i++)
 		printf(" %02x", bytes[i]);
 	printf("\n");
 }
 
-/* Print what /proc/self/smaps says of the code, page cache pages all of it. */
-static void show_sharing(const char *who, const struct closures *c)
+/*
+ * Print what /proc/self/smaps says of the code.  Rss counts the page once for each
+ * address where it is mapped, Pss divides that by how often all processes map it.
+ */
+static void show_sharing(const char *who, const struct mapped *m)
 {
 	FILE *f = fopen("/proc/self/smaps", "r");
 	unsigned long start, rss = 0, pss = 0;
@@ -308,13 +318,13 @@ static void show_sharing(const char *who, const struct closures *c)
 		die("/proc/self/smaps");
 	while (fgets(line, sizeof(line), f)) {
 		if (sscanf(line, "%lx-", &start) == 1 && strchr(line, '-'))
-			ours = start == (unsigned long)c->code;
+			ours = start == (unsigned long)m->code;
 		if (ours)
 			(void)(sscanf(line, "Rss: %lu", &rss) ||
 			       sscanf(line, "Pss: %lu", &pss));
 	}
 	fclose(f);
-	printf("    %-40s code in memory: %lu kB, its share: %lu kB\n",
+	printf("    %-40s code mapped: %lu kB, share of memory: %lu kB\n",
 	       who, rss, pss);
 }
 
@@ -324,7 +334,7 @@ static void show_sharing(const char *who, const struct closures *c)
  */
 static pid_t second_process(int go[2], int done[2])
 {
-	struct closures c;
+	struct mapped m;
 	pid_t pid;
 	char byte;
 
@@ -337,8 +347,8 @@ static pid_t second_process(int go[2], int done[2])
 	close(go[1]);
 	if (read(go[0], &byte, 1) != 1)
 		exit(1);
-	make_closures(&c, NR_CLOSURES);
-	((int (*)(const void *, const void *))closure(&c, 0, compare, &keys[1]))
+	map_closures(&m);
+	((int (*)(const void *, const void *))make_closure(&m, 0, &closures[1]))
 		(&(struct line){ "a", 1 }, &(struct line){ "b", 1 });
 	if (write(done[1], "", 1) != 1)
 		exit(1);
@@ -348,8 +358,8 @@ static pid_t second_process(int go[2], int done[2])
 int main(int argc, char *argv[])
 {
 	int go[2], done[2];
-	struct closures c;
 	struct line *lines;
+	struct mapped m;
 	unsigned int i;
 	size_t nr;
 	pid_t pid;
@@ -373,27 +383,29 @@ int main(int argc, char *argv[])
 	pid = second_process(go, done);
 
 	printf("\n2. trampfd: the kernel makes the instructions, the program fills a table.\n\n");
-	make_closures(&c, NR_CLOSURES);
-	printf("    trampfd_create(): %u trampolines of %u bytes, with slots of %u bytes\n",
-	       c.args.nr, c.args.code_stride, c.args.table_stride);
+	map_closures(&m);
+	printf("    trampolines of %u bytes, each with a slot of as many, %llu KiB above it;\n"
+	       "    mapped: %zu trampolines, %zu KiB of code and of table\n",
+	       m.args.stride, m.args.table_offset / 1024ULL, m.size / STRIDE,
+	       m.size / 1024);
 
 	printf("\n3. %zu lines of %s, sorted by plain qsort() through closures:\n\n",
 	       nr, argv[1]);
 	for (i = 0; i < NR_CLOSURES; i++)
-		sort_with(&c, i, lines, nr);
+		sort_with(&m, i, lines, nr);
 
 	printf("\n4. The process has no memory that is both writable and executable. Code is\n"
 	       "   r-x and can never become writable, the table is rw- and never executable:\n\n");
 	show_maps();
 
 	printf("\n5. Trampoline 0, as read(2) of the file returns it:\n\n");
-	show_bytes(&c);
+	show_bytes(&m);
 
-	printf("\n6. Each process has a table of its own; all share one copy of the code:\n\n");
-	show_sharing("one process", &c);
+	printf("\n6. Each process has a table of its own; all share one page of code:\n\n");
+	show_sharing("one process", &m);
 	if (write(go[1], "", 1) != 1 || read(done[0], &byte, 1) != 1)
 		die("second process");
-	show_sharing("after another made its own closures", &c);
+	show_sharing("after another made its own closures", &m);
 	close(go[1]);
 	waitpid(pid, NULL, 0);
 	printf("\n");

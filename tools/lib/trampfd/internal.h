@@ -19,7 +19,7 @@
 #define unlikely(x)		__builtin_expect(!!(x), 0)
 
 /**
- * struct instance - trampolines mapped at once: code, and the table behind it
+ * struct instance - trampolines mapped at once: code, and the table above it
  *
  * @pool: Whose they are.
  * @next: In the pool's list, those with free trampolines first.
@@ -28,12 +28,13 @@
  * @table: Its slot.
  * @code_size: Bytes of code.
  * @code_mask: Bytes from one trampoline to the next, a power of two, less one.
- * @table_stride: And from one slot to the next, no more than that.
- * @ratio_shift: Binary logarithm of how many times more.
+ * @table_stride: And from one slot to the next; the same but for the library's
+ *	text, where it may be less.
+ * @ratio_shift: Binary logarithm of how many times less.
  * @bias: What to add to the address of a trampoline, shifted right by that, for
  *	the address of its slot.
  * @backend: Whose code it is.
- * @map: All that is mapped; NULL if the code is the library's text in its place.
+ * @map: Of the library's text, all that is mapped; NULL if it is used in its place.
  * @map_size: Bytes of that.
  * @free: Slots that were used and are free, each with the next as its data.
  * @nr: Trampolines.
@@ -258,10 +259,11 @@ void memory_unlock(void);
  * The backends: map at least @nr trampolines, or as many as there can be at
  * once; set what &struct instance has from @code up to @map_size, but for
  * @ratio_shift and @bias, and @nr.  0, or -1 with errno and nothing left mapped.
+ * Unmapping keeps errno.
  */
-int kernel_map(struct instance *in, const struct trampfd_pool_attr *attr, unsigned int nr);
+int kernel_map(struct instance *in, const struct trampfd_pool_attr *attr, size_t nr);
+void kernel_unmap(struct instance *in);
 int text_map(struct instance *in, const struct trampfd_pool_attr *attr);
-/* The end of an instance without @map, or of a mapping that came to nothing */
 void text_unmap(struct instance *in);
 void unmap_keeping_errno(void *addr, size_t size);
 void close_keeping_errno(int fd);

@@ -187,7 +187,7 @@ static bool is_exhaustion(int error)
 	return error == EMFILE || error == ENFILE || error == ENOMEM || error == EAGAIN;
 }
 
-static int instance_map(struct instance *in, const struct trampfd_pool_attr *attr, unsigned int nr)
+static int instance_map(struct instance *in, const struct trampfd_pool_attr *attr, size_t nr)
 {
 	unsigned int backend = attr->backend;
 	int error;
@@ -209,20 +209,23 @@ static int instance_map(struct instance *in, const struct trampfd_pool_attr *att
 	return -1;
 }
 
+static void instance_unmap(struct instance *in)
+{
+	if (in->backend == TRAMPFD_BACKEND_KERNEL)
+		kernel_unmap(in);
+	else
+		text_unmap(in);
+}
+
 /* As many trampolines again as there are */
 static int pool_grow(struct trampfd_pool *pool)
 {
 	struct instance *in = memory_instance();
-	size_t nr = pool->nr;
 
 	if (!in)
 		return -1;
-	if (!nr)
-		nr = 1;
-	if (nr > TRAMPFD_NR_MAX)
-		nr = TRAMPFD_NR_MAX;
 	in->pool = pool;
-	if (instance_map(in, &pool->attr, nr))
+	if (instance_map(in, &pool->attr, pool->nr ?: 1))
 		goto free;
 	/* Code begins at a page: nothing is lost. */
 	in->ratio_shift = __builtin_ctzl((in->code_mask + 1) / in->table_stride);
@@ -240,7 +243,7 @@ static int pool_grow(struct trampfd_pool *pool)
 	pool->backend = in->backend;
 	return 0;
 unmap:
-	text_unmap(in);
+	instance_unmap(in);
 free:
 	memory_instance_free(in);
 	return -1;
@@ -255,7 +258,7 @@ static void instance_end(struct instance *in)
 	pool->nr -= in->nr;
 	pool->nr_free -= in->nr_free;
 	lookup_remove(in);
-	text_unmap(in);
+	instance_unmap(in);
 	memory_instance_free(in);
 }
 

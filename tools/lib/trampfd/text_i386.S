@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause) */
 /*
- * libtrampfd: trampolines of i386, as the kernel's (arch/x86/kernel/trampfd.c
- * says why, and what the nop is for)
+ * libtrampfd: trampolines of i386, as the kernel's (arch/x86/kernel/trampfd.c).
+ *
+ * Slots are smaller than trampolines here, so that displacements differ.  They
+ * begin with 0f in one trampoline of 32.  As some of these go on with 05 or 34,
+ * which is a system call, a nop moves the pop, and so the displacement, by one.
  */
 #define TEXT_PAGE	4096
 #define TEXT_TABLE	(5 * 16384)

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause) */
 /*
  * libtrampfd: trampolines of riscv64, as the kernel's (arch/riscv/kernel/trampfd.c
- * says why)
+ * says why), but for an addi.
+ *
+ * Slots are smaller than trampolines here, so that distances differ.  For one slot
+ * in 256 the two words are on both sides of what one auipc reaches: there DATA has
+ * an addi too.
  */
 #define TEXT_PAGE	4096
 #define TEXT_TABLE	(11 * 8192)

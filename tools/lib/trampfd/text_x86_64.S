@@ -8,19 +8,26 @@
 #include "text_macros.S"
 
 /* Displacements count from the next instruction. */
-	.macro	trampoline load, reg
+	.macro	trampoline_data reg
 	endbr64
-	\load	table - code - 11(%rip), %\reg
+	mov	table - code - 11(%rip), %\reg
 	jmp	*table - code - 9(%rip)
 	.balign	32, 0xcc
 	.endm
 
+	.macro	trampoline_slot reg
+	endbr64
+	lea	table - code - 11(%rip), %\reg
+	jmp	*8(%\reg)
+	.balign	32, 0xcc
+	.endm
+
 	.macro	data reg, dwarf
-	variant	TEXT_MODE_DATA, \dwarf, -1, 32, 16, trampoline mov, \reg
+	variant	TEXT_MODE_DATA, \dwarf, -1, 32, 16, trampoline_data \reg
 	.endm
 
 	.macro	slot reg, dwarf
-	variant	TEXT_MODE_SLOT, \dwarf, -1, 32, 16, trampoline lea, \reg
+	variant	TEXT_MODE_SLOT, \dwarf, -1, 32, 16, trampoline_slot \reg
 	.endm
 
 	text_begin

@@ -18,12 +18,14 @@
  * *instances* of 2^n, each of a table of slots {data, code} and of the code that
  * reads it.  An instance is of one of two *backends*, which behave the same:
  *
- * - the kernel: trampfd_create(2);
+ * - the kernel: trampfd_create(2), with the smallest stride that the mode has
+ *   (&struct trampfd_create_args), which is the memory that a trampoline takes;
  * - the library: the same instructions, assembled into the library's own text
  *   for the registers that are of most use.  The text itself serves for the
  *   first instance of each kind; for more, the library's own file is mapped
- *   again, next to ordinary memory for the table.  A table is of 4096 bytes, and
- *   where pages are larger it takes one nevertheless.
+ *   again, next to ordinary memory for the table.  A slot takes two words (arm in
+ *   mode SLOT: four).  A table is of 4096 bytes, and where pages are larger it
+ *   takes one nevertheless.
  *
  * Unless one is asked for, the kernel is asked first, and the library takes its
  * place where the kernel does not have trampolines or may not give them (ENOSYS,

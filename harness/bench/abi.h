@@ -93,6 +93,49 @@ static inline void jit(char *p, void *code, void *data)
 	p = put(p, (uintptr_t)data, sizeof(void *));
 	p = put(p, (uintptr_t)code, sizeof(void *));
 }
+#elif defined(ABI_riscv64)
+#define JIT_STRIDE	32
+static inline void jit(char *p, void *code, void *data)
+{
+	p = put(p, 0x00000317, 4);			/* auipc t1, 0 */
+	p = put(p, 0x01033e03, 4);			/* ld t3, 16(t1) */
+	p = put(p, 0x01833303, 4);			/* ld t1, 24(t1) */
+	p = put(p, 0x00030067, 4);			/* jr t1 */
+	p = put(p, (uintptr_t)data, sizeof(void *));
+	p = put(p, (uintptr_t)code, sizeof(void *));
+}
 #endif
+
+/*
+ * A closure is a trampoline and, behind it, the context that its target reads: as that
+ * of libffi, whose trampoline gives the target the closure's address.
+ */
+#define CONTEXT_OFFSET	JIT_STRIDE	/* targets.S knows it too */
+#define CLOSURE_SIZE	(2 * JIT_STRIDE)
+
+struct context {
+	void *cif, *function, *data;
+};
+
+static inline struct context *context_of(char *closure)
+{
+	return (struct context *)(closure + CONTEXT_OFFSET);
+}
+
+static inline void jit_closure(char *closure, void *code)
+{
+#ifdef ABI_x86_64
+	char *p = closure;
+
+	p = put(p, 0xfa1e0ff3, 4);			/* endbr64 */
+	p = put(p, 0xfff5158d4c, 5);			/* lea closure(%rip), %r10 */
+	p = put(p, 0xffff, 2);
+	p = put(p, 0x0725ff, 6);			/* jmp *closure + 24(%rip) */
+	p = put(p, 0x801f0f, 7);			/* nopl 0(%rax) */
+	put(p, (uintptr_t)code, sizeof(void *));
+#else
+	jit(closure, code, closure);
+#endif
+}
 
 #endif

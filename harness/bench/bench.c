@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The benchmark, in a guest in which the clock counts instructions: what peers cost
+ * The benchmark, in a guest in which the clock counts instructions: what methods cost
  * in instructions, page faults, mappings and memory. Prints lines
- *	PEER <tab> TRAMPOLINES <tab> WHAT <tab> NUMBER
+ *	METHOD <tab> TRAMPOLINES <tab> WHAT <tab> NUMBER
  * where a WHAT with "each" is per trampoline, or
- *	PEER <tab> TRAMPOLINES <tab> stops <tab> NUMBER (WHY)
- * for a peer that can make no more.
- *	bench NUMBER...             each peer with so many trampolines
+ *	METHOD <tab> TRAMPOLINES <tab> stops <tab> NUMBER (WHY)
+ * for a method that can make no more.
+ *	bench NUMBER...             each method with so many trampolines
  *	bench --only NAME NUMBER... one of them
- *	bench --start NAME          make a trampoline of that peer, call it and end
- * Each measurement is in a process and a cgroup of its own.
+ *	bench --start NAME          make a trampoline of that method, call it and end
+ * Each measurement is in a process, and of memory in a cgroup, of its own, without huge
+ * pages.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -28,11 +29,13 @@
 #include "bench.h"
 
 #define CGROUPS		"/tmp/cgroup"
+#define HUGE_PAGES	"/sys/kernel/mm/transparent_hugepage/enabled"
 #define FOLIOS		"/sys/kernel/mm/transparent_hugepage/hugepages-64kB/enabled"
+#define SANDBOX		"/sandbox"	/* not of all guests */
 #define PROCESSES	100
 #define PROCESS_NR	1000
 
-/* As many as peers take that need system calls for each */
+/* As many as methods take that need system calls for each */
 #define NR_SLOW		100000
 
 static const char *self;
@@ -43,9 +46,9 @@ static void die(const char *what)
 	exit(1);
 }
 
-static void print(const struct peer *peer, size_t n, const char *what, double number)
+static void print(const struct method *method, size_t n, const char *what, double number)
 {
-	printf("%s\t%zu\t%s\t%.2f\n", peer->name, n, what, number);
+	printf("%s\t%zu\t%s\t%.2f\n", method->name, n, what, number);
 	fflush(stdout);
 }
 
@@ -68,29 +71,33 @@ static double sum(const char *path, const char *word)
 	return total;
 }
 
-/* What a process, or all in its cgroup, has of the machine, in bytes */
-struct state {
-	double vmas, anonymous, shared, tables, slab, charged, file;
-	unsigned long faults, calls;
-};
-
-static struct state state_now(const char *group)
+static unsigned long faults(void)
 {
 	struct rusage usage;
-	struct state s = { .calls = mapping_calls };
-	char path[64];
 
 	getrusage(RUSAGE_SELF, &usage);
-	s.faults = usage.ru_minflt;
-	s.vmas = sum("/proc/self/maps", NULL);
-	s.file = sum("/proc/self/status", "RssFile:") * 1024;
+	return usage.ru_minflt;
+}
+
+/* What all in a cgroup have of the machine's memory, in bytes */
+struct memory {
+	double anonymous, shared, tables, slab, charged;
+};
+
+static struct memory memory_now(const char *group)
+{
+	struct memory m;
+	char path[64];
+
+	/* The kernel brings memory.stat up to date every 2 s (FLUSH_TIME of mm/memcontrol.c). */
+	sleep(5);
 	snprintf(path, sizeof(path), "%s/memory.stat", group);
-	s.anonymous = sum(path, "anon ");
-	s.shared = sum(path, "shmem ");
-	s.tables = sum(path, "pagetables ");
-	s.slab = sum(path, "slab ");
-	s.charged = s.anonymous + sum(path, "file ") + sum(path, "kernel ");
-	return s;
+	m.anonymous = sum(path, "anon ");
+	m.shared = sum(path, "shmem ");
+	m.tables = sum(path, "pagetables ");
+	m.slab = sum(path, "slab ");
+	m.charged = m.anonymous + sum(path, "file ") + sum(path, "kernel ");
+	return m;
 }
 
 static const char *cgroup_make(void)
@@ -170,16 +177,16 @@ static void call(size_t n)
 }
 
 /* That trampoline i has the data @data + i * @step */
-static void check(const struct peer *peer, size_t n, void *data, size_t step)
+static void check(const struct method *method, size_t n, void *data, size_t step)
 {
 	size_t i;
 
-	if (!peer->set && !peer->free)
+	if (!method->set && !method->free)
 		return;		/* a function pointer carries none */
 	for (i = 0; i < n; i += n / 100 + 1) {
 		t[i]();
 		if (seen != (char *)data + i * step) {
-			printf("%s: trampoline %zu of %zu is wrong\n", peer->name, i, n);
+			printf("%s: trampoline %zu of %zu is wrong\n", method->name, i, n);
 			exit(1);
 		}
 	}
@@ -212,120 +219,176 @@ static double fork_cost(void)
 	return instructions() - start;
 }
 
-static void print_memory(const struct peer *peer, size_t n, struct state before, struct state now)
+/* All of it is there, and no page is shared with a parent, before anything is measured. */
+static void clear(size_t n)
 {
-	print(peer, n, "anonymous bytes each", (now.anonymous - before.anonymous) / n);
-	print(peer, n, "shared memory bytes each", (now.shared - before.shared) / n);
-	print(peer, n, "page table bytes each", (now.tables - before.tables) / n);
-	print(peer, n, "slab bytes each", (now.slab - before.slab) / n);
-	print(peer, n, "charged bytes each", (now.charged - before.charged) / n);
-	print(peer, n, "file pages mapped", (now.file - before.file) / getpagesize());
-	print(peer, n, "VMAs", now.vmas - before.vmas);
+	memset(t, 0, n * sizeof(*t));
+	memset(handle, 0, n * sizeof(*handle));
+	methods_prepare();
 }
 
-static void measure(const struct peer *peer, size_t n)
+static void print_memory(const struct method *method, size_t n, const char *of,
+			 struct memory before, struct memory now)
+{
+	const struct {
+		const char *what;
+		double bytes;
+	} rows[] = {
+		{ "anonymous", now.anonymous - before.anonymous },
+		{ "shared memory", now.shared - before.shared },
+		{ "page table", now.tables - before.tables },
+		{ "slab", now.slab - before.slab },
+		{ "charged", now.charged - before.charged },
+	};
+	char what[64];
+	size_t i;
+
+	for (i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		snprintf(what, sizeof(what), "%s%s bytes each", of, rows[i].what);
+		print(method, n, what, rows[i].bytes / n);
+	}
+}
+
+static void measure_memory(const struct method *method, size_t n)
 {
 	const char *group = cgroup_make();
-	struct state before, now;
-	double fork_before, start;
-	size_t i, made, some;
+	struct memory before;
+	double vmas, file;
 
 	cgroup_enter(group);
+	prepare(n);
+	clear(n);
+	vmas = sum("/proc/self/maps", NULL);
+	file = sum("/proc/self/status", "RssFile:");
+	before = memory_now(group);
+	if (method->create(t, handle, n) < n)
+		return;
+	call(n);
+	print_memory(method, n, "", before, memory_now(group));
+	file = sum("/proc/self/status", "RssFile:") - file;
+	print(method, n, "file pages mapped", file * 1024 / getpagesize());
+	print(method, n, "VMAs", sum("/proc/self/maps", NULL) - vmas);
+}
+
+static void measure(const struct method *method, size_t n)
+{
+	double fork_before, start;
+	unsigned long faults_before;
+	size_t i, made, some;
+
 	prepare(n);
 	mapping_calls = 0;
 	fork_cost();
 	fork_before = fork_cost();
-	for (i = 0; i < n; i++) {
-		t[i] = NULL;
-		handle[i] = NULL;	/* shared with the child until written to */
-	}
-	peers_prepare();
-	before = state_now(group);
+	clear(n);
 
+	faults_before = faults();
 	start = instructions();
-	made = peer->create(t, handle, n);
+	made = method->create(t, handle, n);
 	start = instructions() - start;
 	if (made < n) {
-		printf("%s\t%zu\tstops\t%zu (%s)\n", peer->name, n, made, strerror(errno));
+		printf("%s\t%zu\tstops\t%zu (%s)\n", method->name, n, made, strerror(errno));
 		return;
 	}
-	now = state_now(group);
-	print(peer, n, "create instructions each", start / n);
-	print(peer, n, "create faults", now.faults - before.faults);
-	print(peer, n, "create mapping calls", now.calls - before.calls);
+	print(method, n, "create instructions each", start / n);
+	print(method, n, "create faults", faults() - faults_before);
+	print(method, n, "create mapping calls", mapping_calls);
 
-	before.faults = now.faults;
+	faults_before = faults();
 	start = instructions();
 	call(n);
-	print(peer, n, "first call instructions each", (instructions() - start) / n);
-	now = state_now(group);
-	print(peer, n, "first call faults", now.faults - before.faults);
-	print_memory(peer, n, before, now);
-	print(peer, n, "call instructions each", call_again(n) / n);
-	check(peer, n, t, sizeof(*t));
+	start = instructions() - start;
+	print(method, n, "first call instructions each", start / n);
+	print(method, n, "first call faults", faults() - faults_before);
+	print(method, n, "call instructions each", call_again(n) / n);
+	check(method, n, t, sizeof(*t));
 
-	if (peer->set) {
+	if (method->set) {
 		some = n < NR_SLOW ? n : NR_SLOW;
 		start = instructions();
-		peer->set(t, handle, some, (char *)handle);
-		print(peer, n, "set instructions each", (instructions() - start) / some);
-		check(peer, some, handle, 1);
+		method->set(t, handle, some, (char *)handle);
+		print(method, n, "set instructions each", (instructions() - start) / some);
+		check(method, some, handle, 1);
 	}
 	fork_cost();
-	print(peer, n, "fork instructions", fork_cost() - fork_before);
+	print(method, n, "fork instructions", fork_cost() - fork_before);
 
 	start = instructions();
-	if (peer->free) {
+	if (method->free) {
 		for (i = 0; i < n; i++)
-			peer->free(t[order[i]], handle[order[i]]);
-		print(peer, n, "free instructions each", (instructions() - start) / n);
+			method->free(t[order[i]], handle[order[i]]);
+		print(method, n, "free instructions each", (instructions() - start) / n);
 	} else {
-		peer->release();
-		print(peer, n, "release instructions each", (instructions() - start) / n);
+		method->release();
+		print(method, n, "release instructions each", (instructions() - start) / n);
 	}
 }
 
+/*
+ * Memory that a process of any kind has just above the next mapping, at a place in a
+ * page table that is another for each @i.
+ */
+static void map_neighbour(int i)
+{
+	size_t page = getpagesize(), window = page * page / sizeof(void *);
+	char *p;
+
+	if (mmap(NULL, window / PROCESSES * i + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
+		 -1, 0) == MAP_FAILED)
+		die("mmap");
+	p = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED)
+		die("mmap");
+	*p = 1;
+}
+
 /* Each ends when all are there and have been looked at. */
-static void measure_processes(const struct peer *peer)
+static struct memory memory_of_processes(const struct method *method, const char *group)
+{
+	int back[2], go[2], i;
+	struct memory m;
+	char c = 0;
+
+	if (pipe(back) || pipe(go))
+		die("pipe");
+	for (i = 0; i < PROCESSES; i++) {
+		if (fork())
+			continue;
+		close(go[1]);
+		clear(PROCESS_NR);
+		map_neighbour(i);
+		if (method && method->create(t, handle, PROCESS_NR) != PROCESS_NR)
+			die(method->name);
+		if (method)
+			call(PROCESS_NR);
+		if (write(back[1], &c, 1) != 1)
+			die("write");
+		_exit(read(go[0], &c, 1) != 0);
+	}
+	for (i = 0; i < PROCESSES; i++)
+		if (read(back[0], &c, 1) != 1)
+			die("read");
+	m = memory_now(group);
+	close(go[1]);
+	while (wait(NULL) > 0)
+		;
+	close(go[0]);
+	close(back[0]);
+	close(back[1]);
+	return m;
+}
+
+/* More than of as many that make none */
+static void measure_processes(const struct method *method)
 {
 	const char *group = cgroup_make();
-	int back[2], go[2], i, turn;
-	struct state before = { 0 }, now;
-	char c = 0;
+	struct memory before;
 
 	cgroup_enter(group);
 	prepare(PROCESS_NR);
-	/* First as many that make none */
-	for (turn = 0; turn < 2; turn++) {
-		if (pipe(back) || pipe(go))
-			die("pipe");
-		for (i = 0; i < PROCESSES; i++) {
-			if (fork())
-				continue;
-			close(go[1]);
-			peers_prepare();
-			memset(t, 0, PROCESS_NR * sizeof(*t));
-			memset(handle, 0, PROCESS_NR * sizeof(*handle));
-			if (turn && peer->create(t, handle, PROCESS_NR) != PROCESS_NR)
-				die(peer->name);
-			if (turn)
-				call(PROCESS_NR);
-			if (write(back[1], &c, 1) != 1)
-				die("write");
-			_exit(read(go[0], &c, 1) != 0);
-		}
-		for (i = 0; i < PROCESSES; i++)
-			if (read(back[0], &c, 1) != 1)
-				die("read");
-		now = state_now(group);
-		if (!turn)
-			before = now;
-		close(go[1]);
-		while (wait(NULL) > 0)
-			;
-	}
-	print(peer, PROCESSES * PROCESS_NR, "of 100 processes, charged bytes each",
-	      (now.charged - before.charged) / PROCESSES / PROCESS_NR);
+	before = memory_of_processes(NULL, group);
+	print_memory(method, PROCESSES * PROCESS_NR, "of 100 processes, ", before,
+		     memory_of_processes(method, group));
 }
 
 /* Run this program to make one; its exit status */
@@ -360,11 +423,17 @@ static double run_self(const char *name)
 	return (double)best;
 }
 
-static void measure_start(const struct peer *peer)
+static void measure_start(const struct method *method)
 {
 	double none = run_self("");
+	trampoline_t *one;
+	void *closure;
 
-	print(peer, 1, "more at start, instructions", run_self(peer->name) - none);
+	print(method, 1, "more at start, instructions", run_self(method->name) - none);
+	/* What they share is there. */
+	if (method->create(&one, &closure, 1) == 1)
+		print(method, 1, "more at start beside another, instructions",
+		      run_self(method->name) - none);
 }
 
 /* Exit status 1: it could not be made */
@@ -374,28 +443,28 @@ static int start(const char *name)
 	void *closure;
 	size_t i;
 
-	for (i = 0; peers[i]; i++) {
-		if (strcmp(peers[i]->name, name))
+	for (i = 0; methods[i]; i++) {
+		if (strcmp(methods[i]->name, name))
 			continue;
-		if (peers[i]->create(&one, &closure, 1) != 1)
+		if (methods[i]->create(&one, &closure, 1) != 1)
 			return 1;
 		one();
 	}
 	return 0;
 }
 
-static void print_refused(const struct peer *peer, const char *where, int status)
+static void print_refused(const struct method *method, const char *where, int status)
 {
-	printf("%s\t1\t%s\t%s\n", peer->name, where,
+	printf("%s\t1\t%s\t%s\n", method->name, where,
 	       status == 0 ? "works" : status == 1 ? "refused" : "fails");
 }
 
 /* In a process that may not make memory executable that was writable */
-static void measure_mdwe(const struct peer *peer)
+static void measure_mdwe(const struct method *method)
 {
 	if (prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0))
 		die("PR_SET_MDWE");
-	print_refused(peer, "under PR_SET_MDWE", start(peer->name));
+	print_refused(method, "under PR_SET_MDWE", start(method->name));
 }
 
 /*
@@ -403,7 +472,7 @@ static void measure_mdwe(const struct peer *peer)
  * what is left of systemd's MemoryDenyWriteExecute=, SystemCallFilter=~memfd_create
  * and NoExecPaths= once a service is started
  */
-static void measure_sandbox(const struct peer *peer)
+static void measure_sandbox(const struct method *method)
 {
 	static const char *const places[] = { "/tmp", "/dev/shm", "/dev" };
 	size_t i;
@@ -413,55 +482,60 @@ static void measure_sandbox(const struct peer *peer)
 			die(places[i]);
 	if (mount(NULL, "/", NULL, MS_REMOUNT | MS_RDONLY, NULL))
 		die("/");
-	print_refused(peer, "in the sandbox", run_start("/sandbox", peer->name));
+	print_refused(method, "in the sandbox", run_start(SANDBOX, method->name));
+}
+
+/* 0, or -1 if the kernel does not have the file */
+static int write_file(const char *path, const char *word)
+{
+	int fd = open(path, O_WRONLY);
+
+	if (fd < 0)
+		return -1;
+	if (write(fd, word, strlen(word)) != (ssize_t)strlen(word))
+		die(path);
+	close(fd);
+	return 0;
 }
 
 /* Whether it can be had, or is not asked for */
-static int set_folios(const struct peer *peer)
+static int set_folios(const struct method *method)
 {
-	const char *word = peer->folios ? "always" : "never";
-	int fd = open(FOLIOS, O_WRONLY);
-
-	if (fd < 0)
-		return !peer->folios;
-	if (write(fd, word, strlen(word)) != (ssize_t)strlen(word))
-		die(FOLIOS);
-	close(fd);
-	return 1;
+	return !write_file(FOLIOS, method->folios ? "always" : "never") || !method->folios;
 }
 
-static void in_a_process(void (*function)(const struct peer *peer, size_t n),
-			 const struct peer *peer, size_t n)
+static void in_a_process(void (*function)(const struct method *method, size_t n),
+			 const struct method *method, size_t n)
 {
 	int status;
 
-	if (!set_folios(peer))
+	if (!set_folios(method))
 		return;
 	fflush(stdout);
 	if (!fork()) {
-		function(peer, n);
+		function(method, n);
 		exit(0);
 	}
 	if (wait(&status) < 0)
 		die("wait");
 	if (status)
-		printf("%s\t%zu\tfails\t%#x\n", peer->name, n, status);
+		printf("%s\t%zu\tfails\t%#x\n", method->name, n, status);
 }
 
-static void measure_more(const struct peer *peer, size_t what)
+static void measure_more(const struct method *method, size_t what)
 {
 	switch (what) {
 	case 0:
-		measure_start(peer);
+		measure_start(method);
 		break;
 	case 1:
-		measure_processes(peer);
+		measure_processes(method);
 		break;
 	case 2:
-		measure_mdwe(peer);
+		measure_mdwe(method);
 		break;
 	case 3:
-		measure_sandbox(peer);
+		measure_sandbox(method);
 		break;
 	}
 }
@@ -481,19 +555,23 @@ int main(int argc, char **argv)
 		first = 3;
 	}
 	cgroups_mount();
-	for (i = 0; peers[i]; i++) {
-		if (only && strcmp(peers[i]->name, only))
+	/* Where a mapping has a huge page depends on where it lies. */
+	write_file(HUGE_PAGES, "never");
+	for (i = 0; methods[i]; i++) {
+		if (only && strcmp(methods[i]->name, only))
 			continue;
 		for (what = 0; what < 3; what++)
-			in_a_process(measure_more, peers[i], what);
+			in_a_process(measure_more, methods[i], what);
 		for (arg = first; arg < argc; arg++) {
 			n = strtoul(argv[arg], NULL, 0);
-			if (n <= NR_SLOW || !peers[i]->slow)
-				in_a_process(measure, peers[i], n);
+			if (n > NR_SLOW && methods[i]->slow)
+				continue;
+			in_a_process(measure, methods[i], n);
+			in_a_process(measure_memory, methods[i], n);
 		}
 	}
-	for (i = 0; peers[i]; i++)
-		if (!only || !strcmp(peers[i]->name, only))
-			in_a_process(measure_more, peers[i], 3);
+	for (i = 0; methods[i] && !access(SANDBOX, X_OK); i++)
+		if (!only || !strcmp(methods[i]->name, only))
+			in_a_process(measure_more, methods[i], 3);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The benchmark: ways to make trampolines, the peers, as a table.
+ * The benchmark: methods of making trampolines, as a table.
  */
 #ifndef TRAMPFD_BENCH_H
 #define TRAMPFD_BENCH_H
@@ -11,40 +11,53 @@
 
 typedef void trampoline_t(void);
 
+struct trampfd_create_args;
+
 /**
- * struct peer - one way to make trampolines
+ * struct method - one way to make trampolines
  *
  * @name: As in the report.
  * @create: Make @n, of which number i has the data @t + i and jumps to a target
- *	of the peer's. @handle is for what else it has to know of each. Returns how
+ *	of the method's. @handle is for what else it has to know of each. Returns how
  *	many there are, fewer than @n if it can make no more; errno says why.
  * @set: Give number i the data @data + i; NULL if it can not.
  * @free: Free one; NULL if its user had to keep the books on its own.
  * @release: Give all back at once; NULL if it has @free.
+ * @base: What times of its calls are compared with; NULL: with nothing.
  * @slow: It makes system calls for each: not for very many.
  * @folios: With anonymous memory in folios of 64 KiB, where the kernel has them,
  *	which an administrator has to ask for.
  *
  * The target stores the data in @seen and does nothing else.
  */
-struct peer {
+struct method {
 	const char *name;
 	size_t (*create)(trampoline_t **t, void **handle, size_t n);
 	void (*set)(trampoline_t **t, void **handle, size_t n, char *data);
 	void (*free)(trampoline_t *t, void *handle);
 	void (*release)(void);
+	const struct method *base;
 	int slow, folios;
 };
 
-extern const struct peer *const peers[];
+extern const struct method *const methods[];
 
-/* Of own making, in peers.c, and those over a library */
-extern const struct peer peer_plain, peer_rwx, peer_toggle_each, peer_toggle_page,
-	peer_memfd, peer_text, peer_data, peer_data_folios, peer_slot, peer_push,
-	peer_ffi, peer_ffcall, peer_kernel, peer_library;
+/* Of own making, in methods.c, and those over a library */
+extern const struct method method_plain, method_rwx, method_toggle_each, method_toggle_page,
+	method_memfd, method_text, method_data, method_data_folios, method_slot, method_push,
+	method_closure_rwx, method_closure_malloc, method_closure_slot,
+	method_ffi, method_ffcall, method_kernel, method_library;
 
-/* Touches the books that peers without a library keep of what they mapped. */
-void peers_prepare(void);
+/*
+ * A file of trampolines, and so many bytes of its code and table mapped: the start of
+ * the code; -1 and NULL with errno.  In a guest they are the kernel's (trampfd.c),
+ * in native.c what a guest's read(2) returned.
+ */
+int trampfd_open(struct trampfd_create_args *a);
+char *trampfd_map(const struct trampfd_create_args *a, int fd, size_t size);
+
+/* Touches the books that methods without a library keep of what they mapped. */
+void methods_prepare(void);
 
 /*
  * The data that came last: where programs have threads (native.c) one for each, so
@@ -74,6 +87,9 @@ void target_data(void);
 void target_slot(void);
 void target_push(void);
 void target_text(void);
+
+/* The data register points to memory that has a struct context after CONTEXT_OFFSET bytes. */
+void target_context(void);
 
 /* These do nothing; target_pop does it after PUSH. */
 void target_nothing(void);

@@ -1,5 +1,5 @@
 #!/bin/bash
-# The benchmark: measures all peers and ABIs, prints the tables and makes the plots.
+# The benchmark: measures all methods and ABIs, prints the tables and makes the plots.
 #   bench.sh
 # Instructions, faults and memory are counted in guests, and repeat; times are of
 # this machine, and do not.
@@ -11,4 +11,7 @@ open_work
 for abi in x86_64 i386; do "$here/native.sh" $abi >/dev/null; done
 "$here/guest.sh" x86_64 1 1000 100000 1000000 3000000 >/dev/null
 for abi in i386 arm64 arm; do "$here/guest.sh" $abi 1 1000 100000 >/dev/null; done
+for abi in x86_64 i386 arm64 arm riscv64; do
+	"$here/exact.sh" $abi >/dev/null || say "$abi: exact.toml has other numbers"
+done
 "$here/report.sh"

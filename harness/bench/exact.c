@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a trampoline costs, in numbers that are the same in each run: for each mode,
- * in a guest whose clock counts instructions, a line
- *	MODE instructions of a call more than of a function's, and of the largest
- *	instance: VMAs, page faults to fill the table and to touch all code, pages of
- *	each in memory
- * where every other page of the table is filled. With PUSH the function has to pop,
- * which is counted.
+ * What one trampoline, and all that a file has, cost in each mode, step by step, in a
+ * guest whose clock counts instructions.  Prints lines as bench.c does:
+ *	METHOD <tab> TRAMPOLINES <tab> WHAT <tab> NUMBER
+ * With PUSH the function that is called has to pop, which is counted.
  */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <linux/trampfd.h>
@@ -21,9 +18,10 @@
 #include "bench.h"
 
 #define CALLS	10000
+#define TURNS	20
 
 /* Fault-around maps aligned windows: what it does with code depends on its place. */
-#define PLACE	((void *)0x20000000)
+#define PLACE	((char *)0x20000000)
 
 SEEN void *seen;	/* of targets.S */
 
@@ -55,87 +53,280 @@ static long vmas(void)
 	return lines;
 }
 
-/* In memory, whoever brought it there */
-static long resident(char *start, size_t size)
-{
-	static unsigned char pages[1024];
-	size_t page = getpagesize(), i;
-	long n = 0;
+struct mode {
+	const char *name;
+	struct trampfd_create_args args;
+	trampoline_t *target;
+	char *code;
+};
 
-	if (size / page > sizeof(pages) || mincore(start, size, pages))
-		die("mincore");
-	for (i = 0; i < size / page; i++)
-		n += pages[i] & 1;
-	return n;
+static void print(const struct mode *mode, const char *what, double number)
+{
+	printf("trampfd %s\t%u\t%s\t%.0f\n", mode->name,
+	       (unsigned int)(mode->args.table_size / mode->args.stride), what, number);
 }
 
-/* Of so many calls */
-static long call_cost(trampoline_t *t)
+static void print_one(const struct mode *mode, const char *what, double number)
 {
-	unsigned long long start, best = ~0ULL;
-	int turn, i;
+	printf("trampfd %s\t1\t%s\t%.0f\n", mode->name, what, number);
+}
 
-	/* The timer does not interrupt all of them. */
-	for (turn = 0; turn < 10; turn++) {
-		start = instructions();
-		for (i = 0; i < CALLS; i++)
-			t();
-		start = instructions() - start;
-		if (start < best)
-			best = start;
+/*
+ * The least of some: the timer interrupts some of them, and the first ones fill caches of
+ * the kernel's.  Each function returns the instructions that it counts.
+ */
+static double least(double (*function)(struct mode *mode), struct mode *mode)
+{
+	double cost, best = 0;
+	int turn;
+
+	for (turn = 0; turn < TURNS; turn++) {
+		cost = function(mode);
+		if (!turn || cost < best)
+			best = cost;
 	}
-	return (long)best;
+	return best;
 }
 
-static long rounded(long cost)
+/* The same instructions for each: the compiler is not to know which function it is. */
+static __attribute__((noipa)) double count_calls(trampoline_t *t)
 {
-	return (cost + CALLS / 2) / CALLS;
+	unsigned long long start = instructions();
+	int i;
+
+	for (i = 0; i < CALLS; i++)
+		t();
+	return instructions() - start;
 }
 
-static void measure(unsigned int mode, const char *name, trampoline_t *target)
+static double call_function(struct mode *mode)
 {
-	struct trampfd_create_args a = { .mode = mode, .nr = TRAMPFD_NR_MAX };
-	long mappings = vmas(), table_faults, code_faults;
-	size_t page = getpagesize(), i;
-	char *code, *table, bytes = 0;
-	void **slot;
+	(void)mode;
+	return count_calls(target_nothing);
+}
+
+static double call_trampoline(struct mode *mode)
+{
+	return count_calls((trampoline_t *)mode->code);
+}
+
+/* Make a file of trampolines that are so far apart. */
+static double create_with_stride(const struct mode *mode, unsigned int stride)
+{
+	struct trampfd_create_args args = { .mode = mode->args.mode, .stride = stride };
+	unsigned long long start = instructions();
+	int fd = trampfd_open(&args);
+
+	start = instructions() - start;
+	if (fd < 0)
+		die("trampfd_create");
+	close(fd);
+	return start;
+}
+
+static double create_known(struct mode *mode)
+{
+	return create_with_stride(mode, 0);
+}
+
+/* The kernel makes the code of a geometry once: each stride can be measured once. */
+static double create_new(const struct mode *mode)
+{
+	double least = create_with_stride(mode, 128), cost;
+	unsigned int stride;
+
+	for (stride = 256; stride <= TRAMPFD_STRIDE_MAX; stride *= 2) {
+		cost = create_with_stride(mode, stride);
+		if (cost < least)
+			least = cost;
+	}
+	return least;
+}
+
+static void map_all(struct mode *mode)
+{
+	const struct trampfd_create_args *a = &mode->args;
+	int fd = trampfd_open(&mode->args);
+
+	if (fd < 0)
+		die("trampfd_create");
+	mode->code = mmap(PLACE, a->table_offset + a->table_size, PROT_READ | PROT_EXEC,
+			  MAP_PRIVATE | MAP_FIXED_NOREPLACE, fd, 0);
+	if (mode->code != PLACE ||
+	    mmap(mode->code + a->table_offset, a->table_size, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_FIXED, fd, a->table_offset) == MAP_FAILED)
+		die("mmap");
+	close(fd);
+}
+
+static void unmap_all(struct mode *mode)
+{
+	munmap(mode->code, mode->args.table_offset + mode->args.table_size);
+}
+
+static void touch_code(struct mode *mode)
+{
+	size_t i, page = getpagesize();
+
+	for (i = 0; i < mode->args.table_offset; i += page)
+		__atomic_load_n(mode->code + i, __ATOMIC_RELAXED);
+}
+
+/* Faults of every other page: fault-around, or a large folio, would save some. */
+static void touch_table(struct mode *mode)
+{
+	char *table = mode->code + mode->args.table_offset;
+	size_t i, page = getpagesize();
+
+	for (i = 0; i < mode->args.table_size; i += 2 * page)
+		table[i] = 0;
+}
+
+/* Map it, touch all of its code, and unmap it. */
+static double touch_all_code(struct mode *mode)
+{
+	unsigned long long start;
+
+	map_all(mode);
+	start = instructions();
+	touch_code(mode);
+	start = instructions() - start;
+	unmap_all(mode);
+	return start;
+}
+
+static double unmap_all_code(struct mode *mode)
+{
+	unsigned long long start;
+
+	map_all(mode);
+	touch_code(mode);
+	start = instructions();
+	unmap_all(mode);
+	return instructions() - start;
+}
+
+static int compare(const void *a, const void *b)
+{
+	unsigned long long x = *(const unsigned long long *)a, y = *(const unsigned long long *)b;
+
+	return (x > y) - (x < y);
+}
+
+/* Pages of code in memory, by their frames: Documentation/admin-guide/mm/pagemap.rst */
+static long code_pages(struct mode *mode)
+{
+	size_t nr = mode->args.table_offset / getpagesize(), i;
+	uintptr_t first = (uintptr_t)mode->code / getpagesize();
+	unsigned long long *frames = calloc(nr, sizeof(*frames));
+	ssize_t size = nr * sizeof(*frames);
+	int fd = open("/proc/self/pagemap", O_RDONLY);
+	long pages = 0;
+
+	if (pread(fd, frames, size, first * sizeof(*frames)) != size)
+		die("pagemap");
+	for (i = 0; i < nr; i++)
+		frames[i] &= (1ULL << 55) - 1;
+	qsort(frames, nr, sizeof(*frames), compare);
+	for (i = 0; i < nr; i++)
+		pages += !i || frames[i] != frames[i - 1];
+	free(frames);
+	close(fd);
+	return pages;
+}
+
+enum step { CREATE, MAP_CODE, MAP_TABLE, CLOSE, SET, CALL, UNMAP, NR_STEPS };
+
+static const char *const step_names[] = {
+	[CREATE] = "one: create, instructions",
+	[MAP_CODE] = "one: map code, instructions",
+	[MAP_TABLE] = "one: map table, instructions",
+	[CLOSE] = "one: close, instructions",
+	[SET] = "one: set, instructions",
+	[CALL] = "one: call, instructions",
+	[UNMAP] = "one: unmap, instructions",
+};
+
+/* What a process does to have one trampoline and no more: the time at each step's end */
+static void make_one(struct mode *mode, unsigned long long time[NR_STEPS + 1])
+{
+	struct trampfd_create_args *a = &mode->args;
+	size_t page = getpagesize();
+	char *code;
 	int fd;
 
-	fd = syscall(__NR_trampfd_create, &a, sizeof(a));
-	if (fd < 0)
-		return;
-	code = mmap(PLACE, a.table_offset + a.table_size, PROT_READ | PROT_EXEC,
-		    MAP_PRIVATE, fd, 0);
-	table = mmap(code + a.table_offset, a.table_size, PROT_READ | PROT_WRITE,
-		     MAP_PRIVATE | MAP_FIXED, fd, a.table_offset);
-	if (code != PLACE || table == MAP_FAILED)
-		die("mmap");
-
-	table_faults = faults();
-	for (i = 0; i < a.table_size; i += 2 * page)
-		table[i] = 0;
-	table_faults = faults() - table_faults;
-	code_faults = faults();
-	for (i = 0; i < a.code_size; i += page)
-		bytes |= code[i];
-	code_faults = faults() - code_faults;
-	if (!bytes)
-		die("code");
-
-	slot = (void **)table;
-	slot[1] = target;
-	printf("%s %ld, %ld VMAs, %ld and %ld faults, %ld and %ld pages\n", name,
-	       rounded(call_cost((trampoline_t *)code) - call_cost(target_nothing)),
-	       vmas() - mappings, table_faults, code_faults,
-	       resident(table, a.table_size), resident(code, a.code_size));
-	munmap(code, a.table_offset + a.table_size);
+	time[0] = instructions();
+	fd = trampfd_open(a);
+	time[1 + CREATE] = instructions();
+	code = mmap(PLACE, a->table_offset + page, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
+	time[1 + MAP_CODE] = instructions();
+	mmap(code + a->table_offset, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd,
+	     a->table_offset);
+	time[1 + MAP_TABLE] = instructions();
 	close(fd);
+	time[1 + CLOSE] = instructions();
+	((void **)(code + a->table_offset))[1] = mode->target;
+	time[1 + SET] = instructions();
+	((trampoline_t *)code)();
+	time[1 + CALL] = instructions();
+	munmap(code, a->table_offset + page);
+	time[1 + UNMAP] = instructions();
+}
+
+static void measure_one(struct mode *mode)
+{
+	unsigned long long time[NR_STEPS + 1], least[NR_STEPS];
+	int turn, step;
+
+	for (turn = 0; turn < TURNS; turn++) {
+		make_one(mode, time);
+		for (step = 0; step < NR_STEPS; step++)
+			if (!turn || time[step + 1] - time[step] < least[step])
+				least[step] = time[step + 1] - time[step];
+	}
+	for (step = 0; step < NR_STEPS; step++)
+		print_one(mode, step_names[step], least[step]);
+}
+
+static void measure(struct mode *mode)
+{
+	long mappings = vmas(), before;
+	int fd = trampfd_open(&mode->args);
+
+	if (fd < 0)
+		return;		/* the ABI does not have the mode */
+	close(fd);
+	measure_one(mode);
+	print_one(mode, "create, new geometry, instructions", create_new(mode));
+	print_one(mode, "create, known geometry, instructions", least(create_known, mode));
+	print(mode, "touch all code, instructions", least(touch_all_code, mode));
+	print(mode, "unmap all code, instructions", least(unmap_all_code, mode));
+
+	map_all(mode);
+	print(mode, "all: VMAs", vmas() - mappings);
+	before = faults();
+	touch_table(mode);
+	print(mode, "set in every other page of the table, faults", faults() - before);
+	before = faults();
+	touch_code(mode);
+	print(mode, "touch all code, faults", faults() - before);
+	print(mode, "pages of code", code_pages(mode));
+	((void **)(mode->code + mode->args.table_offset))[1] = mode->target;
+	print_one(mode, "call more than a function, instructions",
+		  (least(call_trampoline, mode) - least(call_function, mode)) / CALLS);
+	unmap_all(mode);
 }
 
 int main(void)
 {
-	measure(TRAMPFD_MODE_DATA, "DATA", target_nothing);
-	measure(TRAMPFD_MODE_SLOT, "SLOT", target_nothing);
-	measure(TRAMPFD_MODE_PUSH, "PUSH", target_pop);
+	static struct mode modes[] = {
+		{ "DATA", { .mode = TRAMPFD_MODE_DATA }, target_nothing, NULL },
+		{ "SLOT", { .mode = TRAMPFD_MODE_SLOT }, target_nothing, NULL },
+		{ "PUSH", { .mode = TRAMPFD_MODE_PUSH }, target_pop, NULL },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(modes) / sizeof(*modes); i++)
+		measure(&modes[i]);
 	return 0;
 }

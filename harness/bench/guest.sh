@@ -1,6 +1,7 @@
 #!/bin/bash
 # Runs the benchmark for an ABI in a guest whose clock counts instructions. The lines
-# that harness/bench/bench.c describes are in the file that is printed. On x86 the
+# that harness/bench/bench.c describes are in the file that is printed. No address is
+# random, so that they repeat. On x86 the
 # guest's processor zeroes a page in 512 instructions, as one without ERMS does: with
 # it QEMU counts each byte of 4096 for one.
 #   guest.sh ABI NUMBER...
@@ -18,7 +19,7 @@ results=()
 "$ROOT/harness/kernel/kernel.sh" "$kernel"
 for flavour in static debian trampfd; do
 	say "benchmark: $abi on $kernel, with libffi $flavour ..."
-	ICOUNT=yes MEM=2G TIMEOUT=14400 FILES=$out/sandbox \
+	APPEND=norandmaps ICOUNT=yes MEM=2G TIMEOUT=14400 FILES=$out/sandbox \
 		"$ROOT/harness/guest/vm.sh" "$kernel" "$out/bench-$flavour" "$@" >"$out/$flavour.tsv" </dev/null
 	results+=("$out/$flavour.tsv")
 done

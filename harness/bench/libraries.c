@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Peers that are libraries: each hands trampolines out one by one and takes them
+ * Methods that are libraries: each hands trampolines out one by one and takes them
  * back in any order.
  */
 #include <stdlib.h>
@@ -57,7 +57,7 @@ static void ffi_free(trampoline_t *t, void *handle)
 	ffi_closure_free(handle);
 }
 
-const struct peer peer_ffi = {
+const struct method method_ffi = {
 	.name = FFI_NAME,
 	.create = ffi_create,
 	.set = ffi_set,
@@ -91,7 +91,7 @@ static void ffcall_free(trampoline_t *t, void *handle)
 	free_callback((callback_t)t);
 }
 
-const struct peer peer_ffcall = {
+const struct method method_ffcall = {
 	.name = "GNU libffcall",
 	.create = ffcall_create,
 	.free = ffcall_free,
@@ -138,14 +138,14 @@ static void library_free(trampoline_t *t, void *handle)
 	trampfd_free((void *)t);
 }
 
-const struct peer peer_kernel = {
+const struct method method_kernel = {
 	.name = "libtrampfd, kernel",
 	.create = kernel_create,
 	.set = library_set,
 	.free = library_free,
 };
 
-const struct peer peer_library = {
+const struct method method_library = {
 	.name = "libtrampfd, own text",
 	.create = text_create,
 	.set = library_set,

@@ -1,25 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a call costs on this machine, whose kernel need not have trampfd: the very
- * bytes of trampolines that a guest's read(2) returned (export.c) beside those of the
- * peers.
- *	native ROUNDS MODE=FILE...
- * In each round each peer has its turn, so that what else the machine does meets
- * all of them. Prints lines
- *	PEER <tab> TRAMPOLINES <tab> ORDER <tab> MEDIAN <tab> QUARTILE <tab> QUARTILE
+ * What a call costs on this machine, whose kernel need not have trampfd: the page of code
+ * that a guest's read(2) returned (export.c) is mapped as the kernel maps it.
+ *	native ROUNDS FILE...
+ * In each round each method has its turn, so that what else the machine does meets
+ * all of them.  Prints lines
+ *	METHOD <tab> TRAMPOLINES <tab> ORDER <tab> MEDIAN <tab> QUARTILE <tab> QUARTILE <tab> LEAST
  * in nanoseconds of processor time for a call, with the loop around it and the function
- * that is called; and, for 1, 2, 4 ... threads at the same time, up to the number of
- * processors, lines
- *	PEER <tab> THREADS <tab> "called by threads" or "made by threads" <tab> ...
+ * that is called; where ORDER ends in "relative", how many times that of another
+ * method (struct method, base) in the same round, and the least of one as many times the
+ * least of the other: where others use the machine, what is left of their influence;
+ * and, for 1, 2, 4 ... threads at the same time, up to the number of processors, lines
+ *	METHOD <tab> THREADS <tab> "called by threads" or "made by threads" <tab> ...
  * in nanoseconds that pass for a call of one of 1024, or until one was made, set and
- * freed, 16 in turn.
+ * freed, 16 in turn.  But for these, it stays on one processor.
  */
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -31,19 +34,19 @@
 #define CALLS		(4 * NR)	/* of a turn */
 #define MAX_ROUNDS	1000
 #define MAX_WAYS	16
-#define MAX_THREADS	1024
 #define MAX_STEPS	11	/* 1, 2, 4 ... threads */
+#define MAX_THREADS	(1 << (MAX_STEPS - 1))
 #define NR_THREAD	1024
 #define NR_MADE		16
 
-static const int numbers[] = { 1, 16, 1024, NR };
+static const int numbers[] = { 1, 16, 1024, 8192, NR };
 
 #define NR_NUMBERS	(sizeof(numbers) / sizeof(*numbers))
 
 /* Trampolines in the order in which they are called */
 struct way {
-	const char *name;
-	const struct peer *peer;
+	const struct method *method;
+	const struct way *base;
 	trampoline_t *in_order[NR], *shuffled[NR_NUMBERS][NR];
 	float times[NR_NUMBERS][2][MAX_ROUNDS];
 	float called[MAX_STEPS][MAX_ROUNDS], made[MAX_STEPS][MAX_ROUNDS];
@@ -58,13 +61,55 @@ static void die(const char *what)
 	exit(1);
 }
 
-static struct way *add_way(const char *name)
+/* The files of the command line: the answer of the system call, and the page of code */
+static char *const *files;
+
+static int is_asked_for(const struct trampfd_create_args *wanted,
+			const struct trampfd_create_args *a)
 {
-	if (nr_ways == MAX_WAYS)
-		abort();
-	ways[nr_ways] = calloc(1, sizeof(struct way));
-	ways[nr_ways]->name = name;
-	return ways[nr_ways++];
+	return a->mode == wanted->mode && (!wanted->stride || a->stride == wanted->stride);
+}
+
+/* The first that fits: of no stride in particular, the smallest is to come first. */
+int trampfd_open(struct trampfd_create_args *a)
+{
+	struct trampfd_create_args answer;
+	int i, fd;
+
+	for (i = 0; files[i]; i++) {
+		fd = open(files[i], O_RDONLY);
+		if (fd < 0 || read(fd, &answer, sizeof(answer)) != sizeof(answer))
+			die(files[i]);
+		if (is_asked_for(a, &answer)) {
+			*a = answer;
+			return fd;
+		}
+		close(fd);
+	}
+	return -1;
+}
+
+/* The page of code at every offset, from one that is in memory once */
+char *trampfd_map(const struct trampfd_create_args *a, int fd, size_t size)
+{
+	static char page[65536];
+	size_t page_size = getpagesize(), i;
+	int code_fd = memfd_create("code", MFD_CLOEXEC);
+	char *code;
+
+	if (code_fd < 0 || pread(fd, page, page_size, sizeof(*a)) != (ssize_t)page_size ||
+	    write(code_fd, page, page_size) != (ssize_t)page_size)
+		return NULL;
+	code = mmap(NULL, a->table_offset + size, PROT_READ | PROT_WRITE,
+		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (code == MAP_FAILED)
+		return NULL;
+	for (i = 0; i < size; i += page_size)
+		if (mmap(code + i, page_size, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED,
+			 code_fd, 0) == MAP_FAILED)
+			return NULL;
+	close(code_fd);
+	return code;
 }
 
 static void shuffle(struct way *way)
@@ -84,51 +129,29 @@ static void shuffle(struct way *way)
 	}
 }
 
-static void add_peer(const struct peer *peer)
+static const struct way *find_way(const struct method *method)
 {
-	static void *handle[NR];
-	struct way *way = add_way(peer->name);
+	int i;
 
-	way->peer = peer;
-	if (peer->create(way->in_order, handle, NR) != NR)
-		die(peer->name);
+	for (i = 0; i < nr_ways; i++)
+		if (ways[i]->method == method)
+			return ways[i];
+	return NULL;
 }
 
-/* The pages that mmap(2) of the file would give, from what it was read to */
-static void add_file(unsigned int mode, const char *path)
+static void add_way(const struct method *method)
 {
-	static const char *const names[] = { "trampfd DATA", "trampfd SLOT", "trampfd PUSH" };
-	static trampoline_t *const targets[] = { target_data, target_slot, target_push };
-	struct way *way = add_way(names[mode]);
-	struct trampfd_create_args a;
-	char *code, *table;
-	unsigned long long done;
-	ssize_t len;
-	int i, fd;
+	/* Some keep it. */
+	void **handle = calloc(NR, sizeof(*handle));
+	struct way *way = calloc(1, sizeof(*way));
 
-	fd = open(path, O_RDONLY);
-	if (fd < 0 || read(fd, &a, sizeof(a)) != sizeof(a) || a.nr < NR || a.mode != mode)
-		die(path);
-	code = mmap(NULL, a.table_offset + a.table_size, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (code == MAP_FAILED)
-		die("mmap");
-	for (done = 0; done < a.code_size; done += len) {
-		len = read(fd, code + done, a.code_size - done);
-		if (len <= 0)
-			die(path);
-	}
-	close(fd);
-	if (mprotect(code, a.code_size, PROT_READ | PROT_EXEC))
-		die("mprotect");
-	table = code + a.table_offset;
-	for (i = 0; i < NR; i++) {
-		void **slot = (void **)(table + i * a.table_stride);
-
-		slot[0] = &way->in_order[i];
-		slot[1] = targets[mode];
-		way->in_order[i] = (trampoline_t *)(code + i * a.code_stride);
-	}
+	if (nr_ways == MAX_WAYS)
+		abort();
+	way->method = method;
+	way->base = find_way(method->base);
+	if (method->create(way->in_order, handle, NR) != NR)
+		die(method->name);
+	ways[nr_ways++] = way;
 }
 
 static double nanoseconds(clockid_t clock)
@@ -177,7 +200,7 @@ static double call_in_thread(struct way *way, pthread_barrier_t *barrier)
 
 static double make_in_thread(struct way *way, pthread_barrier_t *barrier)
 {
-	const struct peer *peer = way->peer;
+	const struct method *method = way->method;
 	trampoline_t *t[NR_MADE];
 	void *handle[NR_MADE];
 	double start = 0;
@@ -189,10 +212,10 @@ static double make_in_thread(struct way *way, pthread_barrier_t *barrier)
 			pthread_barrier_wait(barrier);
 			start = nanoseconds(CLOCK_MONOTONIC);
 		}
-		if (peer->create(t, handle, NR_MADE) != NR_MADE)
-			die(peer->name);
+		if (method->create(t, handle, NR_MADE) != NR_MADE)
+			die(method->name);
 		for (j = 0; j < NR_MADE; j++)
-			peer->free(t[j], handle[j]);
+			method->free(t[j], handle[j]);
 	}
 	return nanoseconds(CLOCK_MONOTONIC) - start;
 }
@@ -238,64 +261,132 @@ static int compare(const void *a, const void *b)
 static void run_threads(struct way *way, int step, int round)
 {
 	way->called[step][round] = time_threads(way, 1 << step, call_in_thread);
-	if (way->peer && way->peer->free)
+	if (way->method->free)
 		way->made[step][round] = time_threads(way, 1 << step, make_in_thread);
 }
 
 static void print(const struct way *way, int number, const char *what, float *times, int rounds)
 {
 	qsort(times, rounds, sizeof(*times), compare);
-	printf("%s\t%d\t%s\t%.2f\t%.2f\t%.2f\n", way->name, number, what, times[rounds / 2],
-	       times[rounds / 4], times[rounds * 3 / 4]);
+	printf("%s\t%d\t%s\t%.3f\t%.3f\t%.3f\t%.3f\n", way->method->name, number, what,
+	       times[rounds / 2], times[rounds / 4], times[rounds * 3 / 4], times[0]);
+}
+
+static void print_calls(const struct way *way, int n, int shuffled, int rounds)
+{
+	const char *order = shuffled ? "at random" : "in sequence";
+	float times[MAX_ROUNDS];
+
+	memcpy(times, way->times[n][shuffled], sizeof(times));
+	print(way, numbers[n], order, times, rounds);
+}
+
+static float least(const float *times, int rounds)
+{
+	float best = times[0];
+	int i;
+
+	for (i = 1; i < rounds; i++)
+		if (times[i] < best)
+			best = times[i];
+	return best;
+}
+
+static void print_relative(const struct way *way, int n, int shuffled, int rounds)
+{
+	const float *mine = way->times[n][shuffled], *base = way->base->times[n][shuffled];
+	float ratios[MAX_ROUNDS];
+	int i;
+
+	for (i = 0; i < rounds; i++)
+		ratios[i] = mine[i] / base[i];
+	qsort(ratios, rounds, sizeof(*ratios), compare);
+	printf("%s\t%d\t%s, relative\t%.3f\t%.3f\t%.3f\t%.3f\n", way->method->name, numbers[n],
+	       shuffled ? "at random" : "in sequence", ratios[rounds / 2], ratios[rounds / 4],
+	       ratios[rounds * 3 / 4], least(mine, rounds) / least(base, rounds));
+}
+
+static void run_calls(int rounds)
+{
+	int round, shuffled, i;
+	unsigned int n;
+
+	for (round = 0; round < rounds; round++)
+		for (n = 0; n < NR_NUMBERS; n++)
+			for (shuffled = 0; shuffled < 2; shuffled++)
+				for (i = 0; i < nr_ways; i++)
+					ways[i]->times[n][shuffled][round] =
+						time_calls(shuffled ? ways[i]->shuffled[n] :
+								      ways[i]->in_order,
+							   numbers[n]);
+}
+
+/* For 1, 2, 4 ... up to 2^(steps - 1) threads */
+static void run_all_threads(int steps, int rounds)
+{
+	int round, step, i;
+
+	for (round = 0; round < rounds; round++)
+		for (step = 0; step < steps; step++)
+			for (i = 0; i < nr_ways; i++)
+				run_threads(ways[i], step, round);
+}
+
+static void print_all(struct way *way, int steps, int rounds)
+{
+	int step, shuffled;
+	unsigned int n;
+
+	for (n = 0; n < NR_NUMBERS; n++)
+		for (shuffled = 0; shuffled < 2; shuffled++) {
+			print_calls(way, n, shuffled, rounds);
+			if (way->base)
+				print_relative(way, n, shuffled, rounds);
+		}
+	for (step = 0; step < steps; step++) {
+		print(way, 1 << step, "called by threads", way->called[step], rounds);
+		if (way->method->free)
+			print(way, 1 << step, "made by threads", way->made[step], rounds);
+	}
 }
 
 int main(int argc, char **argv)
 {
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
-	int rounds, round, i, step, shuffled;
-	trampoline_t **t;
-	struct way *way;
-	unsigned int n;
+	int rounds, i, steps;
+	cpu_set_t all, one;
 
 	if (argc < 3)
 		return 1;
 	rounds = atoi(argv[1]);
 	if (rounds < 1 || rounds > MAX_ROUNDS)
 		return 1;
-	for (i = 2; i < argc; i++)
-		add_file(argv[i][0] - '0', argv[i] + 2);
-	for (i = 0; peers[i]; i++)
-		add_peer(peers[i]);
+	/* Huge pages would be luck: they depend on where the system places a mapping. */
+	if (prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0))
+		die("PR_SET_THP_DISABLE");
+	files = argv + 2;
+	for (i = 0; methods[i]; i++)
+		add_way(methods[i]);
 	for (i = 0; i < nr_ways; i++)
 		shuffle(ways[i]);
 
-	for (round = 0; round < rounds; round++)
-		for (n = 0; n < NR_NUMBERS; n++)
-			for (shuffled = 0; shuffled < 2; shuffled++)
-				for (i = 0; i < nr_ways; i++) {
-					way = ways[i];
-					t = shuffled ? way->shuffled[n] : way->in_order;
-					way->times[n][shuffled][round] = time_calls(t, numbers[n]);
-				}
+	if (sched_getaffinity(0, sizeof(all), &all))
+		die("sched_getaffinity");
+	/* The last one: the first has more interrupts. */
+	for (i = CPU_SETSIZE - 1; i && !CPU_ISSET(i, &all); i--)
+		;
+	CPU_ZERO(&one);
+	CPU_SET(i, &one);
+	if (sched_setaffinity(0, sizeof(one), &one))
+		die("sched_setaffinity");
+	run_calls(rounds);
 
-	if (processors > MAX_THREADS)
-		processors = MAX_THREADS;
-	for (round = 0; round < rounds; round++)
-		for (step = 0; 1 << step <= processors; step++)
-			for (i = 0; i < nr_ways; i++)
-				run_threads(ways[i], step, round);
-
-	for (i = 0; i < nr_ways; i++) {
-		way = ways[i];
-		for (n = 0; n < NR_NUMBERS; n++)
-			for (shuffled = 0; shuffled < 2; shuffled++)
-				print(way, numbers[n], shuffled ? "at random" : "in sequence",
-				      way->times[n][shuffled], rounds);
-		for (step = 0; 1 << step <= processors; step++) {
-			print(way, 1 << step, "called by threads", way->called[step], rounds);
-			if (way->peer && way->peer->free)
-				print(way, 1 << step, "made by threads", way->made[step], rounds);
-		}
-	}
+	if (sched_setaffinity(0, sizeof(all), &all))
+		die("sched_setaffinity");
+	for (steps = 1; steps < MAX_STEPS && 1 << steps <= processors; steps++)
+		;
+	run_all_threads(steps, rounds);
+	for (i = 0; i < nr_ways; i++)
+		print_all(ways[i], steps, rounds);
 	return 0;
 }

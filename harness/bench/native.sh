@@ -1,22 +1,31 @@
 #!/bin/bash
-# Times calls on this machine: bytes of trampolines from a guest beside the peers'.
+# Times calls on this machine: bytes of trampolines from a guest beside the methods'.
 #   native.sh ABI [ROUNDS]
-# Each libffi is a program of its own, with trampfd's in it again to compare with. The
-# lines that native.c describes are in the file that is printed.
+# Each libffi is a program of its own. The lines that native.c describes are in the file
+# that is printed.
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/arch.sh
 . "$ROOT/harness/kernel/arch.sh"
 
+export_code() { # MODE STRIDE
+	local file=$out/code.$1.$2
+	"$ROOT/harness/guest/vm.sh" "$kernel" "$out/export" "$1" "$2" >"$file" </dev/null
+	files+=("$file")
+}
+
 abi=$1 rounds=${2:-21}
 kernel=$(fact kernel "$abi")
 out=$("$ROOT/harness/bench/build.sh" "$abi")
 "$ROOT/harness/kernel/kernel.sh" "$kernel"
+# Of the modes that the ABI has, and of closures
 files=()
-for mode in 0 1 $([ "$abi" != i386 ] || echo 2); do
-	"$ROOT/harness/guest/vm.sh" "$kernel" "$out/export" "$mode" 32768 >"$out/code.$mode" </dev/null
-	files+=("$mode=$out/code.$mode")
-done
+export_code 0 0
+export_code 1 0
+case $abi in
+x86_64) export_code 1 64 ;;
+i386) export_code 2 0 ;;
+esac
 results=()
 for flavour in static debian trampfd; do
 	say "native calls: $abi, with libffi $flavour ..."

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 DIRECTORY = sys.argv[1]
-CALL_ABIS = "x86_64", "i386", "arm64", "arm"
+CALL_ABIS = "x86_64", "i386", "arm64", "arm", "riscv64"
 NATIVE_ABIS = "x86_64", "i386"
 
 MILLION = "1000000"
@@ -22,7 +22,7 @@ CHARGED = "charged bytes each"
 def measured(abi, name):
     """The lines of a file, split; those of another length are what a library says."""
     path = f"{DIRECTORY}/{abi}/{name}.tsv"
-    width = {"bench": 4, "native": 6}[name]
+    width = {"bench": 4, "exact": 4, "native": 7}[name]
     if not os.path.exists(path):
         return []
     with open(path) as file:
@@ -55,46 +55,49 @@ def readable(value):
     return rounded(number, 1) if abs(number) < 100 else f"{number:,.0f}"
 
 
-def by_peer(columns):
-    """Of x86_64: a row a peer, a column for each HEAD of a WHAT with so many."""
+def by_method(columns):
+    """Of x86_64: a row a method, a column for each HEAD of a WHAT with so many."""
     lines = measured("x86_64", "bench")
-    values = {(peer, n, what): value for peer, n, what, value in lines}
+    values = {(method, n, what): value for method, n, what, value in lines}
 
-    def cell(peer, what, n):
-        if (peer, n, what) in values:
-            return readable(values[peer, n, what])
-        if (peer, n, "stops") in values:
-            return f"stops at {values[peer, n, 'stops']}"
-        return "fails" if (peer, n, "fails") in values else ""
+    def cell(method, what, n):
+        if (method, n, what) in values:
+            return readable(values[method, n, what])
+        if (method, n, "stops") in values:
+            return f"stops at {values[method, n, 'stops']}"
+        return "fails" if (method, n, "fails") in values else ""
 
     rst_table(
         [["Trampolines", *(head for head, _, _ in columns)]]
-        + [[peer, *(cell(peer, what, n) for _, what, n in columns)] for peer in peers(lines)]
+        + [
+            [method, *(cell(method, what, n) for _, what, n in columns)]
+            for method in methods(lines)
+        ]
     )
 
 
-def peers(lines):
+def methods(lines):
     return list(dict.fromkeys(line[0] for line in lines))
 
 
 def by_abi(n, what, less=False):
-    """A WHAT with N trampolines, a column an ABI; less: what is more than the first peer's"""
+    """A WHAT with N trampolines, a column an ABI; less: what is more than the first method's"""
     tables = {abi: lines for abi in CALL_ABIS if (lines := measured(abi, "bench"))}
     columns = {
-        abi: {peer: float(value) for peer, *key, value in lines if key == [n, what]}
+        abi: {method: float(value) for method, *key, value in lines if key == [n, what]}
         for abi, lines in tables.items()
     }
-    names = list(dict.fromkeys(peer for column in columns.values() for peer in column))
+    names = list(dict.fromkeys(method for column in columns.values() for method in column))
 
-    def cell(column, peer):
-        if peer not in column:
+    def cell(column, method):
+        if method not in column:
             return ""
-        number = column[peer] - (column.get(names[0], 0) if less else 0)
+        number = column[method] - (column.get(names[0], 0) if less else 0)
         return rounded(number, 1 if number < 100 and not less else 0)
 
     rst_table(
         [["Trampolines", *columns]]
-        + [[peer, *(cell(column, peer) for column in columns.values())] for peer in names]
+        + [[method, *(cell(column, method) for column in columns.values())] for method in names]
     )
 
 
@@ -103,29 +106,69 @@ def native_table(abi, columns):
     lines = [line for line in measured(abi, "native") if line[2] in columns]
     heads = list(dict.fromkeys(line[1] + columns[line[2]] for line in lines))
     cells, spread = {}, {}
-    for peer, number, what, *times in lines:
-        median, low, high = map(float, times)
-        cells[peer, number + columns[what]] = f"{median:.1f}"
-        spread[peer] = max(spread.get(peer, 0), 100 * (high - low) / median)
+    for method, number, what, *times in lines:
+        median, low, high, _ = map(float, times)
+        cells[method, number + columns[what]] = f"{median:.1f}"
+        spread[method] = max(spread.get(method, 0), 100 * (high - low) / median)
     rst_table(
         [["Trampolines", *heads, "spread"]]
         + [
-            [peer, *(cells.get((peer, head), "") for head in heads), f"{spread[peer]:.0f} %"]
-            for peer in peers(lines)
+            [method, *(cells.get((method, head), "") for head in heads), f"{spread[method]:.0f} %"]
+            for method in methods(lines)
+        ]
+    )
+
+
+def relative_table(abi):
+    """Times at random, in those of the method that each is compared with"""
+    what = "at random, relative"
+    numbers = "1024", "8192", "32768"
+    words = "", " quartiles", " least"
+    rows = {
+        (method, number): (median, low, high, least)
+        for method, number, order, median, low, high, least in measured(abi, "native")
+        if order == what
+    }
+    rst_table(
+        [["Trampolines", *(f"{int(n):,}{word}" for n in numbers for word in words)]]
+        + [
+            [method]
+            + [
+                cell
+                for n in numbers
+                for median, low, high, least in [map(float, rows[method, n])]
+                for cell in (f"{median:.2f}", f"{low:.2f}, {high:.2f}", f"{least:.2f}")
+            ]
+            for method in dict.fromkeys(method for method, _ in rows)
+        ]
+    )
+
+
+def step_table(abi):
+    """What exact.c counts in each mode, a column each"""
+    rows = {}
+    for method, n, what, value in measured(abi, "exact"):
+        rows.setdefault(what, {})[method] = value
+    modes = methods(measured(abi, "exact"))
+    rst_table(
+        [["\\", *modes]]
+        + [
+            [what, *(readable(values.get(mode, "")) for mode in modes)]
+            for what, values in rows.items()
         ]
     )
 
 
 def tables():
     section("Instructions for each, to make and set it, by how many are made (x86_64)")
-    by_peer([(f"{n:,}", INSTRUCTIONS, str(n)) for n in (1, 1000, 100000, 1000000, 3000000)])
+    by_method([(f"{n:,}", INSTRUCTIONS, str(n)) for n in (1, 1000, 100000, 1000000, 3000000)])
 
     section(
         "Of a million (x86_64), for each: instructions of the first call, of setting it again,",
         "of freeing in random order or releasing all at once; in all: page faults,",
         "calls to map and protect memory",
     )
-    by_peer(
+    by_method(
         [
             ("first call", "first call instructions each", MILLION),
             ("set", "set instructions each", MILLION),
@@ -141,7 +184,7 @@ def tables():
         "Memory of a million (x86_64), bytes for each: anonymous, shared, page tables,",
         "of the kernel's slab, everything that is charged; mappings in all",
     )
-    by_peer(
+    by_method(
         [
             ("anonymous", "anonymous bytes each", MILLION),
             ("shared", "shared memory bytes each", MILLION),
@@ -153,19 +196,30 @@ def tables():
     )
 
     section(
-        "Processes (x86_64): instructions more to start one that makes one; bytes charged for each",
+        "Processes (x86_64): instructions more to start one that makes one, and beside another",
+        "process that has one; bytes charged for each",
         "trampoline of 100 processes with 1,000; instructions more to fork with a million; in a",
         "process under PR_SET_MDWE; in the sandbox",
     )
-    by_peer(
+    by_method(
         [
             ("start", "more at start, instructions", "1"),
+            ("beside another", "more at start beside another, instructions", "1"),
             ("100 processes", "of 100 processes, charged bytes each", "100000"),
+            ("its page tables", "of 100 processes, page table bytes each", "100000"),
             ("fork", "fork instructions", MILLION),
             ("MDWE", "under PR_SET_MDWE", "1"),
             ("sandbox", "in the sandbox", "1"),
         ]
     )
+
+    for abi in CALL_ABIS:
+        if measured(abi, "exact"):
+            section(
+                f"One trampoline, step by step, and all that a file has, by mode ({abi}): the",
+                "table is set in every other page; instructions are the least of 20 times",
+            )
+            step_table(abi)
 
     section("Instructions of a call, more than a function pointer has, by ABI")
     by_abi("1000", "call instructions each", less=True)
@@ -193,6 +247,11 @@ def tables():
         )
         native_table(abi, {"in sequence": "", "at random": " random"})
         section(
+            f"The same at random ({abi}), in times of an RWX page, and of closures in times of",
+            "closures in an RWX page: the median of rounds, its quartiles, and of the least times",
+        )
+        relative_table(abi)
+        section(
             f"Nanoseconds on this machine ({abi}) that pass for a call of one of 1,024, and to",
             "make and free one, by how many threads do so at the same time: medians, and",
             "quartiles as before",
@@ -219,12 +278,12 @@ def plot(name, data, size, settings):
 
 
 def plot_by_number(name, title, what):
-    """One WHAT by number of trampolines, a line a peer"""
+    """One WHAT by number of trampolines, a line a method"""
     points = {}
-    for peer, n, name_of, value in measured("x86_64", "bench"):
+    for method, n, name_of, value in measured("x86_64", "bench"):
         if name_of == what and float(value) > 0:
-            points.setdefault(peer, []).append(f"{n} {value}\n")
-    data = "".join(f'"{peer}"\n{"".join(lines)}\n\n' for peer, lines in points.items())
+            points.setdefault(method, []).append(f"{n} {value}\n")
+    data = "".join(f'"{method}"\n{"".join(lines)}\n\n' for method, lines in points.items())
     plot(
         name,
         data,
@@ -245,13 +304,13 @@ def plot_by_number(name, title, what):
 
 def plot_native(abi):
     """Bars of a call's time by order, a group a number of trampolines"""
-    lines = [line for line in measured(abi, "native") if not line[2].endswith("threads")]
+    lines = [line for line in measured(abi, "native") if line[2] in ("in sequence", "at random")]
     groups = list(dict.fromkeys((number, order) for _, number, order, *_ in lines))
-    times = {(peer, (number, order)): median for peer, number, order, median, *_ in lines}
-    names = peers(lines)
-    rows = [["order", *(f'"{peer}"' for peer in names)]]
+    times = {(method, (number, order)): median for method, number, order, median, *_ in lines}
+    names = methods(lines)
+    rows = [["order", *(f'"{method}"' for method in names)]]
     for group in groups:
-        rows.append([f'"{" ".join(group)}"', *(times.get((peer, group), "") for peer in names)])
+        rows.append([f'"{" ".join(group)}"', *(times.get((method, group), "") for method in names)])
     plot(
         f"native-{abi}",
         "".join(" ".join(row) + "\n" for row in rows),

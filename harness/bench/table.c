@@ -1,33 +1,50 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The peers of a program: those over libffi in one for each libffi, the others in that
- * of libffi's static trampolines. NATIVE: not those that need trampfd, or make the
- * same code as another.
+ * The methods of a program: those over libffi in one for each libffi, the others in that
+ * of libffi's static trampolines.  NATIVE: not those that need the kernel's trampfd, or
+ * make the same code as another.  EXACT: those that exact.sh holds.
  */
 #include "bench.h"
 
-const struct peer *const peers[] = {
+const struct method *const methods[] = {
 #ifdef FFI_STATIC
-	&peer_plain,
-	&peer_rwx,
-#ifndef NATIVE
-	&peer_toggle_each,
-	&peer_toggle_page,
+	&method_plain,
 #endif
-	&peer_memfd,
-	&peer_text,
+#if defined(EXACT) || defined(FFI_STATIC)
+	&method_rwx,
+#endif
+#ifdef FFI_STATIC
 #ifndef NATIVE
-	&peer_data,
-	&peer_data_folios,
-	&peer_slot,
+	&method_toggle_each,
+	&method_toggle_page,
+#endif
+	&method_memfd,
+	&method_text,
+#endif
+#if defined(EXACT) || defined(FFI_STATIC)
+	&method_data,
+#if !defined(EXACT) && !defined(NATIVE)
+	&method_data_folios,
+#endif
+	&method_slot,
 #ifdef ABI_i386
-	&peer_push,
+	&method_push,
 #endif
-	&peer_kernel,
+	&method_closure_rwx,
+#ifndef EXACT
+	&method_closure_malloc,
 #endif
-	&peer_library,
-	&peer_ffcall,
+	&method_closure_slot,
 #endif
-	&peer_ffi,
+#ifdef FFI_STATIC
+#ifndef NATIVE
+	&method_kernel,
+#endif
+	&method_library,
+	&method_ffcall,
+#endif
+#ifndef EXACT
+	&method_ffi,
+#endif
 	NULL
 };

@@ -2,6 +2,7 @@
 /*
  * Where trampolines jump to: each stores its data in `seen`. target_text does what
  * libffi's alternate entries do before that (ffi_closure_unix64_alt and the like).
+ * target_context reads all three words of a struct context (abi.h).
  */
 	.text
 
@@ -28,6 +29,13 @@ function target_push
 function target_slot
 	endbr64
 	mov (%r10), %r10
+	mov %r10, %fs:seen@tpoff
+	ret
+function target_context
+	endbr64
+	mov 32(%r10), %rax
+	mov 40(%r10), %rcx
+	mov 48(%r10), %r10
 	mov %r10, %fs:seen@tpoff
 	ret
 function target_text
@@ -60,6 +68,13 @@ function target_slot
 	mov (%ecx), %ecx
 	mov %ecx, %gs:seen@ntpoff
 	ret
+function target_context
+	endbr32
+	mov 16(%ecx), %eax
+	mov 20(%ecx), %edx
+	mov 24(%ecx), %ecx
+	mov %ecx, %gs:seen@ntpoff
+	ret
 function target_text
 	endbr32
 	mov 4(%esp), %ecx
@@ -82,6 +97,13 @@ function target_push
 function target_slot
 	hint #34			/* bti c */
 	ldr x17, [x17]
+	adrp x16, seen
+	str x17, [x16, :lo12:seen]
+	ret
+function target_context
+	hint #34
+	ldp x9, x10, [x17, #32]
+	ldr x17, [x17, #48]
 	adrp x16, seen
 	str x17, [x16, :lo12:seen]
 	ret
@@ -110,6 +132,13 @@ function target_slot
 	ldr r3, =seen
 	str r12, [r3]
 	bx lr
+function target_context
+	ldr r0, [r12, #16]
+	ldr r1, [r12, #20]
+	ldr r12, [r12, #24]
+	ldr r3, =seen
+	str r12, [r3]
+	bx lr
 function target_text
 	ldr r12, [sp, #4]
 	add sp, sp, #8
@@ -129,13 +158,19 @@ function target_nothing
 function target_push
 	unimp
 function target_slot
-	ld t2, (t2)
-	sd t2, seen, t1
+	ld t3, (t3)
+	sd t3, seen, t1
+	ret
+function target_context
+	ld t4, 32(t3)
+	ld t5, 40(t3)
+	ld t3, 48(t3)
+	sd t3, seen, t1
 	ret
 function target_text
 	unimp
 function target_data
-	sd t2, seen, t1
+	sd t3, seen, t1
 	ret
 
 #endif

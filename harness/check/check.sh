@@ -40,23 +40,6 @@ lint_style() {
 		"$ROOT"/harness/runtimes/closures.c
 }
 
-# The document names tests by names long enough for nothing else to have such a
-# one. Each has to be; and what attempts, limits and tools do is all said.
-lint_tests_named() {
-	local name names tests=$ROOT/tools/testing/selftests/trampfd
-	# shellcheck disable=SC2016 # the ` are of the text
-	names=$(grep -oE '``[a-z][a-zA-Z0-9_]{19,}``' "$ROOT/Documentation/userspace-api/trampfd.rst" | tr -d '`' | sort -u)
-	[ -n "$names" ]
-	for name in $names; do
-		grep -qE "^TEST\w*\((\w+, )?$name(, [0-9]+)?\)$" "$tests"/*_test.c ||
-			{ echo "$name: the document names it, no test has this name" && return 1; }
-	done
-	sed -nE 's/^TEST\w*\((\w+, )?([a-z]\w+)(, [0-9]+)?\)$/\2/p' \
-		"$tests"/{debug,limit,protect}_test.c | while read -r name; do
-		grep -qxF "$name" <<<"$names" || { echo "$name: a test of this name has no row in the document" && return 1; }
-	done
-}
-
 lint_man() {
 	local page said
 	for page in "$ROOT"/man/man?/* "$ROOT"/tools/lib/trampfd/*.3; do
@@ -66,28 +49,21 @@ lint_man() {
 	done
 }
 
-# The errors of trampfd_create() that a document names, one a line
-errors_in() { # FILE
-	# shellcheck disable=SC2016 # the ` are of the text
-	case $1 in
-	*.h) sed -n '/^ \* Returns a new file descriptor/,/^ \* What the descriptor answers/s/^ \* - \(E[^:]*\):.*/\1/p' "$1" |
-		tr -s ', ' '\n' ;;
-	*.rst) sed -n '/^Errors of trampfd_create/,/^=/s/^   \* - ``\(E[A-Z0-9]*\)``$/\1/p' "$1" ;;
-	*.2) sed -n '/^\.SH ERRORS/,/^\.SH VERSIONS/s/^\.B \(E[A-Z0-9]*\)$/\1/p' "$1" ;;
-	esac
+# The errors of trampfd_create() that the man page names, one a line
+errors_of_man_page() {
+	sed -n '/^\.SH ERRORS/,/^\.SH VERSIONS/s/^\.B \(E[A-Z0-9]*\)$/\1/p' man/man2/trampfd_create.2
+}
+
+errors_of_header() {
+	sed -n '/^ \* Returns a new file descriptor/,/^ \* What the descriptor answers/s/^ \* - \(E[^:]*\):.*/\1/p' \
+		include/uapi/linux/trampfd.h | tr -s ', ' '\n' | sort
 }
 
 lint_errors() {
-	local doc errors uapi
 	cd "$ROOT"
-	uapi=$(errors_in include/uapi/linux/trampfd.h | sort)
-	[ -n "$uapi" ]
-	for doc in Documentation/userspace-api/trampfd.rst man/man2/trampfd_create.2; do
-		errors=$(errors_in "$doc")
-		echo "$errors" | sort -c || { echo "$doc: not in alphabetical order" && return 1; }
-		diff <(echo "$uapi") <(echo "$errors" | sort -u) ||
-			{ echo "$doc does not have the errors of the uapi header" && return 1; }
-	done
+	errors_of_man_page | sort -c || { echo "the man page is not in alphabetical order" && return 1; }
+	[ -n "$(errors_of_header)" ]
+	diff <(errors_of_header) <(errors_of_man_page | sort -u)
 }
 
 # Twice, for the include guard, and with nothing but the kernel's headers.
@@ -323,9 +299,8 @@ done
 for gate in $("$ROOT/harness/series/series-gate.sh" --quick); do
 	step "series: ${gate//_/ }" "$ROOT/harness/series/series-gate.sh" "$gate"
 done
-step "tests that the document names" lint_tests_named
 step "man pages (mandoc, groff)" lint_man
-step "errors, the same in header, document and man page" lint_errors
+step "errors, the same in header and man page" lint_errors
 [ -z "$all" ] || step "documents render (htmldocs)" "$ROOT/harness/check/docs.sh"
 for abi in $all_abis; do
 	step "uapi header alone, $abi" header_stands_alone "$abi"

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What trampolines cost in memory and mappings, measured in the guest.
+ * What trampolines of mode SLOT, with the smallest stride, cost in memory and
+ * mappings, measured in the guest.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -19,6 +20,8 @@
 
 struct instance {
 	struct trampfd_create_args args;
+	unsigned int nr;
+	size_t size;	/* of the code, and of the table, that are mapped */
 	char *code, *table;
 };
 
@@ -28,17 +31,23 @@ static void die(const char *what)
 	exit(1);
 }
 
+/* Of @nr trampolines, or more: whole pages of them; 0: of all */
 static void open_instance(struct instance *in, unsigned int nr)
 {
+	const size_t page = getpagesize();
 	int fd;
 
-	in->args = (struct trampfd_create_args){ .nr = nr };
+	in->args = (struct trampfd_create_args){ .mode = TRAMPFD_MODE_SLOT };
 	fd = syscall(__NR_trampfd_create, &in->args, sizeof(in->args));
 	if (fd < 0)
 		die("trampfd_create");
-	in->code = mmap(NULL, in->args.table_offset + in->args.table_size,
+	in->size = in->args.table_size;
+	if (nr)
+		in->size = (nr * in->args.stride + page - 1) & -page;
+	in->nr = in->size / in->args.stride;
+	in->code = mmap(NULL, in->args.table_offset + in->size,
 			PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
-	in->table = mmap(in->code + in->args.table_offset, in->args.table_size,
+	in->table = mmap(in->code + in->args.table_offset, in->size,
 			 PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, fd,
 			 in->args.table_offset);
 	if (in->code == MAP_FAILED || in->table == MAP_FAILED)
@@ -55,11 +64,11 @@ static void use(struct instance *in)
 {
 	unsigned int i;
 
-	for (i = 0; i < in->args.nr; i++) {
-		uintptr_t *slot = (void *)(in->table + i * in->args.table_stride);
+	for (i = 0; i < in->nr; i++) {
+		uintptr_t *slot = (void *)(in->table + i * in->args.stride);
 
 		slot[1] = (uintptr_t)target;
-		((void (*)(void))(in->code + i * in->args.code_stride))();
+		((void (*)(void))(in->code + i * in->args.stride))();
 	}
 }
 
@@ -96,28 +105,28 @@ static struct cost cost_now(void)
 	};
 }
 
+/* At least @nr, in as many instances as it takes, of which each has 4096 or more */
 static void report(unsigned int nr)
 {
-	unsigned int instances = (nr + TRAMPFD_NR_MAX - 1) / TRAMPFD_NR_MAX;
-	struct instance *in = calloc(instances, sizeof(*in));
+	struct instance *in = calloc(nr / 4096 + 1, sizeof(*in));
+	unsigned int all = 0, instances, i;
 	struct cost before, after;
-	unsigned int i;
 
 	before = cost_now();
-	for (i = 0; i < instances; i++) {
-		open_instance(&in[i], TRAMPFD_NR_MAX);
-		use(&in[i]);
+	for (instances = 0; all < nr; instances++) {
+		open_instance(&in[instances], 0);
+		use(&in[instances]);
+		all += in[instances].nr;
 	}
 	after = cost_now();
-	nr = instances * TRAMPFD_NR_MAX;
 	printf("%9u trampolines in use; of each: %.2f bytes of table, %.2f of page tables\n"
-	       "%9s for each 32768: %.2f VMAs; %ld kB of code mapped in all, which is shared\n",
-	       nr, (after.anonymous - before.anonymous) * 1024.0 / nr,
-	       (after.tables - before.tables) * 1024.0 / nr,
-	       "", (double)(after.vmas - before.vmas) / instances,
+	       "%9s for each %u: %.2f VMAs; %ld kB of code mapped in all, of one page\n",
+	       all, (after.anonymous - before.anonymous) * 1024.0 / all,
+	       (after.tables - before.tables) * 1024.0 / all,
+	       "", in[0].nr, (double)(after.vmas - before.vmas) / instances,
 	       after.file - before.file);
 	for (i = 0; i < instances; i++)
-		munmap(in[i].code, in[i].args.table_offset + in[i].args.table_size);
+		munmap(in[i].code, in[i].args.table_offset + in[i].size);
 	free(in);
 }
 
@@ -155,7 +164,7 @@ static void report_sharing(unsigned int nr, int processes)
 		close(go[1]);
 		open_instance(&in, nr);
 		use(&in);
-		for (i = 0; i < in.args.code_size; i += getpagesize()) {
+		for (i = 0; i < in.size; i += getpagesize()) {
 			f = frame(in.code + i);
 			if (write(back[1], &f, sizeof(f)) != sizeof(f))
 				die("write");
@@ -164,7 +173,7 @@ static void report_sharing(unsigned int nr, int processes)
 		_exit(read(go[0], &f, 1) != 0);
 	}
 	open_instance(&in, nr);
-	pages = in.args.code_size / getpagesize();
+	pages = in.size / getpagesize();
 	frames = calloc(pages * processes, sizeof(f));
 	for (; n < pages * processes; n++)
 		if (read(back[0], &frames[n], sizeof(f)) != sizeof(f))
@@ -176,7 +185,7 @@ static void report_sharing(unsigned int nr, int processes)
 	for (i = 0; i < n; i++)
 		distinct += !i || frames[i] != frames[i - 1];
 	printf("%9u trampolines in each of %d processes: %zu pages of code each, %zu in memory\n",
-	       in.args.nr, processes, pages, distinct);
+	       in.nr, processes, pages, distinct);
 	free(frames);
 }
 

@@ -19,7 +19,7 @@ open_work
 
 cd "$ROOT"
 echo "Lines: all, and with code alone"
-files=(fs/trampfd/geometry.c fs/trampfd/inode.c "arch/$(fact srcarch "$arch")/kernel/trampfd.c")
+files=(fs/trampfd/{geometry,code,inode}.c "arch/$(fact srcarch "$arch")/kernel/trampfd.c")
 [ -z "$borrowed" ] || files+=("$borrowed.c")
 [ "$(fact arch "$arch")" != arm ] || files+=(arch/arm/kernel/trampfd_a32.c)
 for file in "${files[@]}" include/linux/trampfd.h; do

@@ -3,7 +3,7 @@
 
   sequences.py assembly ABI LINES            their source
   sequences.py report LINES OBJECT OBJDUMP   of the first one of each mode: instructions,
-                                             and bytes without filler
+                                             bytes without filler, and the smallest stride
 LINES: the file that sequences.c wrote; OBJECT: the source assembled.
 """
 
@@ -27,11 +27,15 @@ class Trampoline(NamedTuple):
 
 def x86_64(t):
     reg = "rax rdx rcx rbx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15".split()[t.data]
+    if t.mode == DATA:
+        load, code = "mov", f"t{t.number}+{t.distance}+8(%rip)"
+    else:
+        load, code = "lea", f"8(%{reg})"
     return f"""\
 t{t.number}: endbr64
-{"mov" if t.mode == DATA else "lea"} t{t.number}+{t.distance}(%rip), %{reg}
-jmp *t{t.number}+{t.distance}+8(%rip)
-.balign {t.stride}, 0xcc
+{load} t{t.number}+{t.distance}(%rip), %{reg}
+jmp *{code}
+.org t{t.number}+{t.stride}, 0xcc
 """
 
 
@@ -40,23 +44,20 @@ def i386(t):
     data = regs[t.data]
     base = regs[t.scratch] if t.mode == DATA else data
     distance = t.distance - 9  # from the pop
-    pad = ""
+    push = ""
     if t.mode == PUSH:
-        pad = f"push %{data}\n"
-    elif distance % 256 == 0x0F:  # the distance would begin as system calls do
-        pad = "nop\n"
-    if pad:
+        push = f"push %{data}\n"
         distance -= 1
     if t.mode == DATA:
         load = f"mov {distance}(%{base}), %{data}\njmp *{distance}+4(%{base})"
     else:
         load = f"lea {distance}(%{data}), %{data}\njmp *4(%{data})"
     return f"""\
-endbr32
-{pad}call 1f
+t{t.number}: endbr32
+{push}call 1f
 1: pop %{base}
 {load}
-.balign {t.stride}, 0xcc
+.org t{t.number}+{t.stride}, 0xcc
 """
 
 
@@ -66,6 +67,7 @@ t{t.number}: bti c
 {"ldr" if t.mode == DATA else "adr"} x{t.data}, t{t.number}+{t.distance}
 ldr x{t.scratch}, t{t.number}+{t.distance}+8
 br x{t.scratch}
+.org t{t.number}+{t.stride}
 """
 
 
@@ -74,10 +76,11 @@ def arm(t):
     if t.mode == DATA:
         jump = f"ldmdb {data}, {{{data}, pc}}"
     else:
-        jump = f"sub {data}, {data}, #8\nldr pc, [{data}, #4]\nudf #0xde0"
+        jump = f"sub {data}, {data}, #8\nldr pc, [{data}, #4]"
     return f"""\
-add {data}, pc, #{t.distance}
+t{t.number}: add {data}, pc, #{t.distance}
 {jump}
+.fill ({t.stride}-(.-t{t.number}))/4, 4, 0xe7f0def0
 """
 
 
@@ -85,20 +88,17 @@ def riscv64(t):
     """Begins with LPAD 0, which is an AUIPC of x0."""
     data, scratch = f"x{t.data}", f"x{t.scratch}"
     base = scratch if t.mode == DATA else data
-    low, code = "%pcrel_lo(1b)", "%pcrel_lo(1b+8)"
-    add = load = ""
-    # The auipc is at 4: low + 8 would be more than 2047.
-    if t.mode == SLOT or t.distance % 4096 == 2048:
-        add = f"addi {base}, {base}, {low}\n"
-        low, code = "0", "8"
     if t.mode == DATA:
-        load = f"ld {data}, {low}({base})\n"
+        load, code = f"ld {data}, %pcrel_lo(1b)({base})", "%pcrel_lo(1b+8)"
+    else:
+        load, code = f"addi {data}, {data}, %pcrel_lo(1b)", "8"
     return f"""\
 t{t.number}: auipc x0, 0
 1: auipc {base}, %pcrel_hi(t{t.number}+{t.distance})
-{add}{load}ld {scratch}, {code}({base})
+{load}
+ld {scratch}, {code}({base})
 jr {scratch}
-.balign {t.stride}, 0
+.org t{t.number}+{t.stride}
 """
 
 

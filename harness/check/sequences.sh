@@ -1,6 +1,6 @@
 #!/bin/bash
 # Compares the trampolines of an ABI, as a kernel makes them, with what the
-# assembler makes of their sequences in sequences.py: every mode and register.
+# assembler makes of their sequences in sequences.py: every mode, register and stride.
 #   sequences.sh KERNEL ABI
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"

@@ -41,6 +41,11 @@
 #include <linux/trampfd.h>
 #include <linux/userfaultfd.h>
 
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL	102
+#define MADV_GUARD_REMOVE	103
+#endif
+
 #define PAGE		4096UL
 #define ARENA		0x70000000UL	/* where 32 bits reach, and no heap */
 #define PLACE		0x400000UL	/* more than the largest instance takes */
@@ -67,7 +72,7 @@ struct instance {
 	int fd;
 	ino_t ino;
 	dev_t dev;
-	const __u8 *code;	/* what it has to be */
+	const __u8 *code;	/* what each page of it has to be */
 };
 
 static __u8 seen[TEXT_SIZE];	/* each byte of kernel text that was ever reached */
@@ -76,7 +81,7 @@ static __u64 *cover;
 static const __u8 *in, *in_end;
 static struct instance instances[MAX_INSTANCES];
 static const struct instance no_instance = {
-	.args = { .nr = 128, .code_size = PAGE, .table_offset = PAGE, .table_size = PAGE },
+	.args = { .stride = 32, .table_offset = 128 * PAGE, .table_size = 128 * PAGE },
 	.fd = -1,
 };
 
@@ -108,9 +113,9 @@ static struct instance *take_instance(void)
 static __u64 distance(const struct trampfd_create_args *args, unsigned int choice)
 {
 	static const int beside[8] = { 0, 0, 0, 0, 4096, -4096, 8192, 1 };
-	const __u64 from[] = {
-		0, args->table_offset, args->table_offset + args->table_size, args->code_size,
-		args->table_size, args->code_size / 2 & -PAGE, 2 << 20,
+	const __u64 part = 4 * PAGE, from[] = {
+		0, args->table_offset, args->table_offset + args->table_size, part,
+		args->table_offset + part, args->table_offset / 2, 2 << 20,
 	};
 
 	if ((choice & 7) == ARRAY_SIZE(from))
@@ -225,10 +230,8 @@ static void check_fdinfo(const struct trampfd_create_args *args, int fd)
 {
 	const struct { const char *name; __u64 value; } lines[] = {
 		{ "abi", args->abi }, { "mode", args->mode }, { "data-reg", args->data_reg },
-		{ "scratch-reg", args->scratch_reg }, { "nr", args->nr },
-		{ "code-stride", args->code_stride }, { "table-stride", args->table_stride },
-		{ "code-size", args->code_size }, { "table-offset", args->table_offset },
-		{ "table-size", args->table_size },
+		{ "scratch-reg", args->scratch_reg }, { "stride", args->stride },
+		{ "table-offset", args->table_offset }, { "table-size", args->table_size },
 	};
 	char path[64], text[2048] = "";
 	int info;
@@ -246,25 +249,26 @@ static void check_fdinfo(const struct trampfd_create_args *args, int fd)
 }
 
 /*
- * The code of a geometry as the kernel returned it the first time: all later
- * instances have the same.
+ * The page of code of a geometry as the kernel returned it the first time: all
+ * later instances have the same.
  */
 static const __u8 *code_of(const struct trampfd_create_args *args, int fd)
 {
 	static const __u8 *codes[1 << 19];
+	const __u64 most = 4096 * PAGE;	/* there are fewer geometries */
 	static __u8 *room;
 	struct trampfd_create_args again = *args;
 	unsigned int key = args->abi | args->mode << 3 | args->data_reg << 5 |
-			   args->scratch_reg << 10 | __builtin_ctz(args->nr) << 15;
+			   args->scratch_reg << 10 | __builtin_ctz(args->stride) << 15;
 	int other;
 
 	if (codes[key])
 		return codes[key];
 	/* Shared, for fork() does not copy the page tables of such. */
 	if (!room)
-		room = mmap(NULL, 1UL << 30, PROT_READ | PROT_WRITE,
+		room = mmap(NULL, most, PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (pread(fd, room, args->code_size + 1, 0) != (ssize_t)args->code_size)
+	if (pread(fd, room, PAGE + 1, 0) != PAGE)
 		fail("read() does not return the code");
 	other = trampfd_create(0, (__u64)&again, sizeof(again));
 	if (other < 0 || memcmp(&again, args, sizeof(again)))
@@ -272,7 +276,7 @@ static const __u8 *code_of(const struct trampfd_create_args *args, int fd)
 	close(other);
 	check_fdinfo(args, fd);
 	codes[key] = room;
-	room += args->code_size;
+	room += PAGE;
 	return codes[key];
 }
 
@@ -289,12 +293,12 @@ static void check_created(const struct instance *i, const struct trampfd_create_
 	    (asked->scratch_reg && args->scratch_reg != asked->scratch_reg) ||
 	    args->data_reg == args->scratch_reg)
 		fail("another geometry than asked for");
-	if (!asked->nr || asked->nr > TRAMPFD_NR_MAX || args->nr < asked->nr ||
-	    args->nr & (args->nr - 1) ||
-	    args->code_size != (__u64)args->nr * args->code_stride ||
-	    args->table_size != (__u64)args->nr * args->table_stride ||
-	    args->table_offset < args->code_size ||
-	    (args->code_size | args->table_size | args->table_offset) % PAGE)
+	if ((asked->stride && args->stride != asked->stride) ||
+	    args->stride & (args->stride - 1) || args->stride > TRAMPFD_STRIDE_MAX ||
+	    args->stride < sizeof(struct trampfd_slot32))
+		fail("wrong stride");
+	if (!args->table_size || args->table_size > args->table_offset ||
+	    (args->table_size | args->table_offset) % PAGE)
 		fail("wrong sizes");
 	if (fcntl(i->fd, F_GETFD) != FD_CLOEXEC ||
 	    (fcntl(i->fd, F_GETFL) & O_ACCMODE) != O_RDONLY)
@@ -309,7 +313,7 @@ static __u8 *take_request(const struct instance *like, unsigned int how, __u64 s
 
 	memset(frame, 0, size);
 	if (how & 0x10) {
-		for (__u64 n = 0; n < size && n < 72; n++)
+		for (__u64 n = 0; n < size && n < sizeof(asked) + 16; n++)
 			frame[n] = take(1);
 		return frame;
 	}
@@ -318,8 +322,8 @@ static __u8 *take_request(const struct instance *like, unsigned int how, __u64 s
 	} else {
 		asked.abi = take(1) % 6;
 		asked.mode = take(1) % 4;
-		asked.nr = take(1);
-		asked.nr = (1 << (asked.nr & 15)) + (asked.nr >> 4);
+		asked.stride = take(1);
+		asked.stride = (1U << (asked.stride & 15) >> 1) + (asked.stride >> 4);
 		asked.data_reg = take(1) % 18;
 		asked.scratch_reg = how & 0x80 ? take(1) % 18 : 0;
 	}
@@ -379,10 +383,10 @@ static void create(struct instance *like)
 static void map_as_usual(struct instance *i)
 {
 	__u8 *at = (__u8 *)((__u64)take_address(i) & -PLACE);
-	__u64 length = i->args.table_offset + i->args.table_size;
+	__u64 size = i->args.table_size >> (take(1) & 7), length = i->args.table_offset + size;
 
 	if (mmap(at, length, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED, i->fd, 0) == at)
-		mmap(at + i->args.table_offset, i->args.table_size, PROT_READ | PROT_WRITE,
+		mmap(at + i->args.table_offset, size, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_FIXED, i->fd, i->args.table_offset);
 	else if (i->fd >= 0 && !child)
 		fail("errno %d of mmap() of the code", errno);
@@ -452,6 +456,7 @@ struct call {
 static const struct call range_calls[] = {
 	{ __NR_mprotect, "alp" }, { __NR_mprotect, "alp" }, { __NR_munmap, "al" },
 	{ __NR_madvise, "alx" }, { __NR_madvise, "alx" }, { __NR_msync, "alx" },
+	{ __NR_madvise, "alk", MADV_GUARD_INSTALL }, { __NR_madvise, "alk", MADV_GUARD_REMOVE },
 	{ __NR_mlock2, "alx" }, { __NR_munlock, "al" }, { __NR_mincore, "alb" },
 	{ __NR_remap_file_pages, "al0x0" }, { __NR_pkey_mprotect, "alpk", -1 },
 	{ __NR_pkey_mprotect, "alp0" }, { __NR_mseal, "al0" },
@@ -478,7 +483,8 @@ static const struct call file_calls[] = {
 	{ __NR_ioctl, "fkb", FIOQSIZE }, { __NR_ioctl, "fkb", FIFREEZE },
 	{ __NR_ioctl, "fks", FICLONE }, { __NR_ioctl, "fkb", FS_IOC_GETFLAGS },
 	{ __NR_ioctl, "fkb", FS_IOC_FSGETXATTR }, { __NR_ioctl, "fkb", FS_IOC_SETFLAGS },
-	{ __NR_fchmod, "fV" }, { __NR_fstat, "fb" }, { __NR_fstatfs, "fb" },
+	{ __NR_fchmod, "fV", 0, true }, { __NR_fchown, "fvv", 0, true },
+	{ __NR_utimensat, "f000", 0, true }, { __NR_fstat, "fb" }, { __NR_fstatfs, "fb" },
 	{ __NR_statx, "fEkvb", AT_EMPTY_PATH }, { __NR_fgetxattr, "fNbv" },
 	{ __NR_flistxattr, "fbv" }, { __NR_name_to_handle_at, "fEbbk", AT_EMPTY_PATH },
 	{ __NR_cachestat, "fbb0" }, { __NR_splice, "r0s0Pn" },
@@ -619,8 +625,8 @@ static void read_back(struct instance *i)
 
 	if (i->fd < 0 || offset >= 1UL << 40)
 		return;
-	if (offset < i->args.code_size)
-		left = i->args.code_size - offset;
+	if (offset < PAGE)
+		left = PAGE - offset;
 	if (n != (ssize_t)(length < left ? length : left) || memcmp(buffer, i->code + offset, n))
 		fail("pread(%llx, %llx) returned %zd, or other code", length, offset, n);
 }
@@ -659,17 +665,16 @@ static const struct instance *instance_of(const struct procmap_query *vma)
 }
 
 /* Call the trampoline of x86_64 @code, if a slot can be filled where it wants one. */
-static void check_call(const struct trampfd_create_args *args, __u8 *code, __u64 offset)
+static void check_call(const struct trampfd_create_args *args, __u8 *code)
 {
-	struct trampfd_slot64 *slot = (void *)(code - offset + args->table_offset +
-					       offset / args->code_stride * args->table_stride);
+	struct trampfd_slot64 *slot = (void *)(code + args->table_offset);
 	struct trampfd_slot64 fill = {
 		.data = ~(__u64)code,
 		.code = (__u64)(return_reg + 8 * (args->data_reg - TRAMPFD_REG(0))),
 	};
 	__u64 (*call)(const __u8 *code) = (void *)call_saving_all;
 	int signal, differs = 1;
-	__u64 got = 0;
+	static __u64 got;	/* in no register, which longjmp() might restore */
 
 	if (args->abi != TRAMPFD_ABI_X86_64 ||
 	    (__u64)slot < ARENA || (__u64)(slot + 1) > ARENA_END)
@@ -688,17 +693,21 @@ static void check_call(const struct trampfd_create_args *args, __u8 *code, __u64
 static void check_page(const struct instance *i, const struct procmap_query *vma, __u8 *page)
 {
 	__u64 offset = vma->vma_offset + ((__u64)page - vma->vma_start);
+	__u64 last = PAGE - i->args.stride;
 	int differs = 0, signal;
 
 	refused(pwrite(mem, buffer, 1, (off_t)page));
 	if (!(vma->vma_flags & PROCMAP_QUERY_VMA_READABLE))
 		return;
-	signal = guarded(differs = offset < i->args.code_size ?
-				   memcmp(page, i->code + offset, PAGE) : *page);
-	if (offset >= i->args.code_size ? signal != SIGBUS : signal || differs)
+	signal = guarded(differs = offset < i->args.table_offset ?
+				   memcmp(page, i->code, PAGE) : *page);
+	if (offset >= i->args.table_offset ? signal != SIGBUS : signal || differs)
 		fail("signal %d at offset %llx, or other code", signal, offset);
-	if (!signal && vma->vma_flags & PROCMAP_QUERY_VMA_EXECUTABLE)
-		check_call(&i->args, page, offset);
+	if (signal || !(vma->vma_flags & PROCMAP_QUERY_VMA_EXECUTABLE))
+		return;
+	/* The first trampoline and the last */
+	for (__u64 at = 0; at < PAGE; at += last ?: PAGE)
+		check_call(&i->args, page + at);
 }
 
 /*
@@ -720,6 +729,7 @@ static void check_mapping(const struct instance *i, struct procmap_query *vma)
 		return;
 	if (vma->vma_flags & PROCMAP_QUERY_VMA_WRITABLE)
 		fail("code is writable, or a table executable");
+	madvise((void *)page, vma->vma_end - page, MADV_GUARD_REMOVE);
 	refused(mprotect((void *)page, PAGE, PROT_READ | PROT_WRITE));
 	for (unsigned int pages = 1; page < vma->vma_end; pages *= 4) {
 		check_page(i, vma, (__u8 *)page);
@@ -887,7 +897,7 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
 	}
 	/*
 	 * An inode may be there to stay because it is cached, but not one more
-	 * each time.  That of a code object is there once, if it is left.
+	 * each time.
 	 */
 	do {
 		before = nr_inodes();

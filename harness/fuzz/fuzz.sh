@@ -11,7 +11,7 @@
 
 arch=x86_64 # the decoder and the calls of fuzz.c are for it
 kernel=$arch-kcov
-objects="fs/trampfd/geometry.o fs/trampfd/inode.o arch/x86/kernel/trampfd.o"
+objects="fs/trampfd/geometry.o fs/trampfd/code.o fs/trampfd/inode.o arch/x86/kernel/trampfd.o"
 dir=$WORK/fuzz
 # Faults are its own to handle; no thread, as it forks; a minute for one input,
 # which takes milliseconds, is a hang.

@@ -123,10 +123,14 @@ static void expect_answers(struct __test_metadata *_metadata, const struct answe
 
 /* The same of trampfd */
 
+#define SIZE	(8 * PAGE)	/* of code, and of table */
+
 /* Map @fd's trampolines and call each; 0 if they work, else the errno. */
 static int use_trampolines(int fd, struct trampfd_create_args args)
 {
-	struct instance in = { .args = args, .fd = fd };
+	struct instance in = {
+		.args = args, .fd = fd, .size = SIZE, .nr = SIZE / args.stride,
+	};
 	int err = 0;
 
 	if (instance_map(&in, 0))
@@ -137,11 +141,9 @@ static int use_trampolines(int fd, struct trampfd_create_args args)
 	return err;
 }
 
-static const struct trampfd_create_args request = { .nr = 1000 };
-
 static int trampolines(void)
 {
-	struct trampfd_create_args args = request;
+	struct trampfd_create_args args = {};
 	int err, fd = trampfd_create(&args, sizeof(args));
 
 	if (fd < 0)
@@ -154,17 +156,17 @@ static int trampolines(void)
 /* Make trampolines readable first and executable then; 0 or an errno. */
 static int trampolines_r_then_x(void)
 {
-	struct instance in = { .args = request };
+	struct instance in = {};
 	int err = 0;
 
 	in.fd = trampfd_create(&in.args, sizeof(in.args));
 	if (in.fd < 0)
 		return errno;
-	in.code = mmap(NULL, in.args.code_size, PROT_READ, MAP_PRIVATE, in.fd, 0);
+	in.code = mmap(NULL, SIZE, PROT_READ, MAP_PRIVATE, in.fd, 0);
 	if (in.code == MAP_FAILED)
 		return errno;
 	touch(in.code);
-	if (mprotect(in.code, in.args.code_size, PROT_READ | PROT_EXEC))
+	if (mprotect(in.code, SIZE, PROT_READ | PROT_EXEC))
 		err = errno;
 	close(in.fd);
 	return err;
@@ -335,7 +337,7 @@ TEST_F(selinux, trampolines_work_where_allowed)
 
 TEST_F(selinux, creation_without_a_rule_is_EACCES_and_audited)
 {
-	struct trampfd_create_args args = request;
+	struct trampfd_create_args args = {};
 	int next = next_fd();
 
 	ASSERT_EQ(0, enter("plain_t"));
@@ -371,7 +373,7 @@ TEST_F(selinux, rule_for_other_anonymous_inodes_is_none_for_trampfd)
 
 TEST_F(selinux, mapping_code_without_execute_is_EACCES_and_audited)
 {
-	struct trampfd_create_args args = request;
+	struct trampfd_create_args args = {};
 	char *code;
 	int fd;
 
@@ -383,17 +385,17 @@ TEST_F(selinux, mapping_code_without_execute_is_EACCES_and_audited)
 			   "trampfd_t tclass=anon_inode", NULL));
 
 	/* To look at it, and to map the table, is another permission. */
-	code = mmap(NULL, args.code_size, PROT_READ, MAP_PRIVATE, fd, 0);
+	code = mmap(NULL, SIZE, PROT_READ, MAP_PRIVATE, fd, 0);
 	ASSERT_NE(MAP_FAILED, code);
-	EXPECT_EQ(-1, mprotect(code, args.code_size, PROT_READ | PROT_EXEC));
+	EXPECT_EQ(-1, mprotect(code, SIZE, PROT_READ | PROT_EXEC));
 	EXPECT_EQ(EACCES, errno);
-	EXPECT_NE(MAP_FAILED, mmap(NULL, args.table_size, PROT_READ | PROT_WRITE,
+	EXPECT_NE(MAP_FAILED, mmap(NULL, SIZE, PROT_READ | PROT_WRITE,
 				   MAP_PRIVATE, fd, args.table_offset));
 }
 
 TEST_F(selinux, inherited_descriptor_is_checked_when_it_is_mapped)
 {
-	struct trampfd_create_args args = request;
+	struct trampfd_create_args args = {};
 	int fd = trampfd_create(&args, sizeof(args));
 
 	ASSERT_LE(0, fd);
@@ -412,7 +414,7 @@ static int receive_in(const char *domain, struct trampfd_create_args *args)
 	int status, received, pair[2];
 	pid_t pid;
 
-	*args = request;
+	*args = (struct trampfd_create_args){};
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
 		return -2;
 	pid = fork();
@@ -651,7 +653,7 @@ TEST_F(ima, classic_techniques_that_need_no_file_work)
 
 /*
  * A policy that appraises every executable mapping has to leave trampfd out: its
- * file has no signature, and no bytes to hash where the table is mapped.
+ * file has no signature, and no ->read_iter(), by which IMA would read and hash it.
  */
 TEST_F(ima, trampolines_are_refused_and_audited)
 {

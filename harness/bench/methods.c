@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Peers that need no library: what a runtime does that makes its trampolines
- * itself. Each takes memory for so many at a time as an instance of trampfd has at
- * most, hands them out in a row and keeps no books of them, so that its figures are
- * the least that its way can cost.
+ * Methods that need no library: what a runtime does that makes its trampolines
+ * itself. Each maps memory for CHUNK_NR at a time, hands them out in a row and keeps
+ * no account of them, so that its figures are the least that the method can cost.
  */
 #include <elf.h>
 #include <errno.h>
@@ -12,13 +11,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <linux/trampfd.h>
 
 #include "abi.h"
 #include "bench.h"
+
+/* As many as one mapping of trampfd has, with the smallest stride of x86_64 */
+#define CHUNK_NR	32768
 
 SEEN void *seen;
 unsigned long mapping_calls;
@@ -55,7 +56,7 @@ static struct {
 
 static size_t nr_areas;
 
-void peers_prepare(void)
+void methods_prepare(void)
 {
 	memset(areas, 0, sizeof(areas));
 }
@@ -103,7 +104,7 @@ static void plain_release(void)
 {
 }
 
-const struct peer peer_plain = {
+const struct method method_plain = {
 	.name = "function pointer",
 	.create = plain_create,
 	.release = plain_release,
@@ -117,7 +118,7 @@ static size_t rwx_create(trampoline_t **t, void **handle, size_t n)
 
 	(void)handle;
 	for (i = 0; i < n; i += some) {
-		some = minimum(n - i, TRAMPFD_NR_MAX);
+		some = minimum(n - i, CHUNK_NR);
 		code = mmap(NULL, pages(some * JIT_STRIDE), PROT_READ | PROT_WRITE | PROT_EXEC,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (code == MAP_FAILED)
@@ -143,7 +144,7 @@ static void rwx_set(trampoline_t **t, void **handle, size_t n, char *data)
 	}
 }
 
-const struct peer peer_rwx = {
+const struct method method_rwx = {
 	.name = "RWX page",
 	.create = rwx_create,
 	.set = rwx_set,
@@ -165,7 +166,7 @@ static size_t toggle_create(trampoline_t **t, size_t n, size_t batch)
 	char *code, *page;
 
 	for (i = 0; i < n; i += some) {
-		some = minimum(n - i, TRAMPFD_NR_MAX);
+		some = minimum(n - i, CHUNK_NR);
 		code = mmap(NULL, pages(some * JIT_STRIDE), PROT_READ | PROT_EXEC,
 			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		if (code == MAP_FAILED)
@@ -216,7 +217,7 @@ static void toggle_set(trampoline_t **t, void **handle, size_t n, char *data)
 	}
 }
 
-const struct peer peer_toggle_each = {
+const struct method method_toggle_each = {
 	.name = "W^X, one at a time",
 	.create = toggle_each_create,
 	.set = toggle_set,
@@ -224,7 +225,7 @@ const struct peer peer_toggle_each = {
 	.slow = 1,
 };
 
-const struct peer peer_toggle_page = {
+const struct method method_toggle_page = {
 	.name = "W^X, a page at a time",
 	.create = toggle_page_create,
 	.set = toggle_set,
@@ -239,7 +240,7 @@ static size_t memfd_create_all(trampoline_t **t, void **handle, size_t n)
 	int fd;
 
 	for (i = 0; i < n; i += some) {
-		some = minimum(n - i, TRAMPFD_NR_MAX);
+		some = minimum(n - i, CHUNK_NR);
 		size = pages(some * JIT_STRIDE);
 		fd = memfd_create("trampolines", MFD_CLOEXEC);
 		if (fd < 0 || ftruncate(fd, size))
@@ -278,7 +279,7 @@ static void memfd_set(trampoline_t **t, void **handle, size_t n, char *data)
 	}
 }
 
-const struct peer peer_memfd = {
+const struct method method_memfd = {
 	.name = "memfd mapped twice",
 	.create = memfd_create_all,
 	.set = memfd_set,
@@ -361,7 +362,7 @@ static void text_set(trampoline_t **t, void **handle, size_t n, char *data)
 	}
 }
 
-const struct peer peer_text = {
+const struct method method_text = {
 	.name = "text mapped again",
 	.create = text_create,
 	.set = text_set,
@@ -370,58 +371,53 @@ const struct peer peer_text = {
 #endif
 
 /* trampfd, with no library */
-static size_t trampfd_create(trampoline_t **t, void **handle, size_t n, unsigned int mode,
-			     trampoline_t *target)
+static void trampfd_slot_set(void **slot, trampoline_t *target, void *data)
 {
-	struct trampfd_create_args a;
+	slot[0] = data;
+	slot[1] = target;
+}
+
+static size_t trampfd_create(trampoline_t **t, void **handle, size_t n, unsigned int mode,
+			     unsigned int stride, trampoline_t *target)
+{
+	struct trampfd_create_args a = { .mode = mode, .stride = stride };
+	size_t i, j, some, size;
 	char *code, *table;
-	size_t i, j, some;
 	int fd;
 
+	fd = trampfd_open(&a);
+	if (fd < 0)
+		return 0;
 	for (i = 0; i < n; i += some) {
-		some = minimum(n - i, TRAMPFD_NR_MAX);
-		a = (struct trampfd_create_args){ .mode = mode, .nr = some };
-		fd = syscall(__NR_trampfd_create, &a, sizeof(a));
-		if (fd < 0)
-			return i;
-		code = mmap(NULL, a.table_offset + a.table_size, PROT_READ | PROT_EXEC,
-			    MAP_PRIVATE, fd, 0);
-		if (code == MAP_FAILED)
-			return i;
-		table = mmap(code + a.table_offset, a.table_size, PROT_READ | PROT_WRITE,
-			     MAP_PRIVATE | MAP_FIXED, fd, a.table_offset);
-		if (table == MAP_FAILED)
-			return i;
-		close(fd);
-		add_area(code, a.table_offset + a.table_size);
+		some = minimum(n - i, a.table_size / a.stride);
+		size = pages(some * a.stride);
+		code = trampfd_map(&a, fd, size);
+		if (!code)
+			break;
+		table = code + a.table_offset;
+		add_area(code, a.table_offset + size);
 		for (j = 0; j < some; j++) {
-			void **slot = (void **)(table + j * a.table_stride);
-
-			slot[0] = &t[i + j];
-			slot[1] = target;
-			t[i + j] = (trampoline_t *)(code + j * a.code_stride);
-			handle[i + j] = slot;
+			handle[i + j] = table + j * a.stride;
+			trampfd_slot_set(handle[i + j], target, &t[i + j]);
+			t[i + j] = (trampoline_t *)(code + j * a.stride);
 		}
 	}
-	return n;
+	close(fd);
+	return i;
 }
 
 static void trampfd_set(void **handle, size_t n, char *data, trampoline_t *target)
 {
 	size_t i;
 
-	for (i = 0; i < n; i++) {
-		void **slot = handle[i];
-
-		slot[0] = data + i;
-		slot[1] = target;
-	}
+	for (i = 0; i < n; i++)
+		trampfd_slot_set(handle[i], target, data + i);
 }
 
-#define TRAMPFD_PEER(word, MODE)							\
+#define TRAMPFD_METHOD(word, MODE)							\
 static size_t word##_create(trampoline_t **t, void **handle, size_t n)			\
 {											\
-	return trampfd_create(t, handle, n, TRAMPFD_MODE_##MODE, target_##word);	\
+	return trampfd_create(t, handle, n, TRAMPFD_MODE_##MODE, 0, target_##word);	\
 }											\
 											\
 static void word##_set(trampoline_t **t, void **handle, size_t n, char *data)		\
@@ -430,16 +426,17 @@ static void word##_set(trampoline_t **t, void **handle, size_t n, char *data)		\
 	trampfd_set(handle, n, data, target_##word);					\
 }											\
 											\
-const struct peer peer_##word = {							\
+const struct method method_##word = {							\
 	.name = "trampfd " #MODE,							\
 	.create = word##_create,							\
 	.set = word##_set,								\
 	.release = release,								\
+	.base = &method_rwx,								\
 }
 
-TRAMPFD_PEER(data, DATA);
+TRAMPFD_METHOD(data, DATA);
 
-const struct peer peer_data_folios = {
+const struct method method_data_folios = {
 	.name = "trampfd DATA, 64 KiB folios",
 	.create = data_create,
 	.set = data_set,
@@ -447,7 +444,126 @@ const struct peer peer_data_folios = {
 	.folios = 1,
 };
 
-TRAMPFD_PEER(slot, SLOT);
+TRAMPFD_METHOD(slot, SLOT);
 #ifdef ABI_i386
-TRAMPFD_PEER(push, PUSH);
+TRAMPFD_METHOD(push, PUSH);
 #endif
+
+/*
+ * Closures: trampolines with a context, whose target reads it.  All have the layout
+ * of abi.h, so that the target is the same.
+ */
+static const int cif;	/* something that a context points to */
+
+static void context_set(char *closure, void *data)
+{
+	*context_of(closure) = (struct context){ (void *)&cif, (void *)&cif, data };
+}
+
+/* Code and context in memory that is both writable and executable, as Debian's libffi */
+static size_t closure_rwx_create(trampoline_t **t, void **handle, size_t n)
+{
+	size_t i, j, some;
+	char *code;
+
+	for (i = 0; i < n; i += some) {
+		some = minimum(n - i, CHUNK_NR);
+		code = mmap(NULL, pages(some * CLOSURE_SIZE), PROT_READ | PROT_WRITE | PROT_EXEC,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		if (code == MAP_FAILED)
+			return i;
+		add_area(code, pages(some * CLOSURE_SIZE));
+		for (j = 0; j < some; j++) {
+			handle[i + j] = code + j * CLOSURE_SIZE;
+			jit_closure(handle[i + j], target_context);
+			context_set(handle[i + j], &t[i + j]);
+			t[i + j] = (trampoline_t *)(code + j * CLOSURE_SIZE);
+		}
+		__builtin___clear_cache(code, code + some * CLOSURE_SIZE);
+	}
+	return n;
+}
+
+static void closure_rwx_set(trampoline_t **t, void **handle, size_t n, char *data)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		jit_closure(handle[i], target_context);
+		context_set(handle[i], data + i);
+		__builtin___clear_cache((char *)t[i], (char *)t[i] + JIT_STRIDE);
+	}
+}
+
+const struct method method_closure_rwx = {
+	.name = "closure in RWX page",
+	.create = closure_rwx_create,
+	.set = closure_rwx_set,
+	.release = release,
+};
+
+/* The context in memory of malloc(), which slot.data points to */
+static char **closures;
+static size_t nr_closures;
+
+static size_t closure_malloc_create(trampoline_t **t, void **handle, size_t n)
+{
+	size_t i, made = trampfd_create(t, handle, n, TRAMPFD_MODE_DATA, 0, target_context);
+
+	closures = (char **)handle;
+	for (i = 0; i < made; i++) {
+		void **slot = handle[i];
+
+		handle[i] = malloc(CLOSURE_SIZE);
+		if (!handle[i])
+			abort();
+		context_set(handle[i], &t[i]);
+		trampfd_slot_set(slot, target_context, handle[i]);
+	}
+	nr_closures = made;
+	return made;
+}
+
+/* The slot stays as it is. */
+static void closure_set(trampoline_t **t, void **handle, size_t n, char *data)
+{
+	size_t i;
+
+	(void)t;
+	for (i = 0; i < n; i++)
+		context_set(handle[i], data + i);
+}
+
+static void closure_malloc_release(void)
+{
+	while (nr_closures)
+		free(closures[--nr_closures]);
+	release();
+}
+
+const struct method method_closure_malloc = {
+	.name = "closure of malloc()",
+	.create = closure_malloc_create,
+	.set = closure_set,
+	.release = closure_malloc_release,
+	.base = &method_closure_rwx,
+};
+
+/* The context in the slot */
+static size_t closure_slot_create(trampoline_t **t, void **handle, size_t n)
+{
+	size_t i, made;
+
+	made = trampfd_create(t, handle, n, TRAMPFD_MODE_SLOT, CLOSURE_SIZE, target_context);
+	for (i = 0; i < made; i++)
+		context_set(handle[i], &t[i]);
+	return made;
+}
+
+const struct method method_closure_slot = {
+	.name = "closure in trampfd slot",
+	.create = closure_slot_create,
+	.set = closure_set,
+	.release = release,
+	.base = &method_closure_rwx,
+};

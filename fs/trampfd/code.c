@@ -87,7 +87,7 @@ static struct trampfd_code *make_code(const struct trampfd_create_args *geometry
  * trampfd_get_code() - get the code of a geometry, made if there is none yet
  * @geometry: A resolved request.
  *
- * Code is never freed: making it is a fifth of what a process pays that has one
+ * Code is never freed: making it is a seventh of what a process pays that has one
  * trampoline, and the geometries of an architecture are less than 2400 pages.
  * It is charged to the cgroup that asked for it first.
  *

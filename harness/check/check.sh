@@ -78,7 +78,7 @@ header_stands_alone() { # ABI
 	$cxx -std=c++98 "$@" -x c++ /dev/null
 }
 
-# failure_test of arm takes minutes on a busy machine.
+# On native arm, failure_test takes minutes: see leaves_nothing_behind there.
 run_selftests() { # KERNEL ABI
 	local test dir=$WORK/selftests/$2 TIMEOUT=${TIMEOUT:-900}
 	export TIMEOUT

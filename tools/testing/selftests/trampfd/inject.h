@@ -77,6 +77,16 @@ static inline int inject_open(void)
 	return open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
 }
 
+/*
+ * If a fork() fails late, arm flushes the TLB page by page up to the last mapping
+ * (dup_mmap(), flush_tlb_range()): a second under QEMU, minutes on a busy host.
+ */
+#ifdef __arm__
+#define INJECT_SLOWS_FORK	true
+#else
+#define INJECT_SLOWS_FORK	false
+#endif
+
 /* Let the @nth allocation or user copy from now on fail; whether that is so. */
 static inline bool inject_arm(int fd, unsigned int nth)
 {

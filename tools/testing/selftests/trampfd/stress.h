@@ -71,6 +71,7 @@ struct worker {
 	struct object own[OBJECTS];
 	int fail_nth;			/* a descriptor; -1: nothing is made to fail */
 	bool armed, failed;		/* a failure is ahead; was met */
+	bool is_child;			/* of a fork() by a worker */
 	struct instance handler;	/* called by the signal handler */
 	unsigned long signals;
 	/* For the handler: set around calls, which a compiler does not move. */
@@ -97,6 +98,7 @@ const char *operation_name(unsigned int i);	/* NULL: there are no more */
 void open_failures(void);
 void arm_failure(void);
 void disarm_failure(void);
+void spare_slow_fork(void);
 const char *allow_failures(void);	/* NULL, or why not; likewise below */
 void forbid_failures(void);
 const char *make_cgroup(void);

@@ -409,14 +409,18 @@ static int op_map_again(struct object *o)
 		    o->in.fd, offset) == at ? 0 : -1;
 }
 
-/* The code is there up to the table, which grows if there is room behind it. */
+/*
+ * The code is there up to the table, which grows if there is room behind it.  Not
+ * in a child: what is added to an inherited mapping does not merge with it (more
+ * than one anon_vma), and mremap() before 6.17 moves only one mapping at a time.
+ */
 static int op_map_more(struct object *o)
 {
 	size_t size = o->in.size, left = o->in.args.table_size - size, more;
 	struct written *model;
 	char *at;
 
-	if (!left)
+	if (!left || self->is_child)
 		return 0;
 	some_pages(left, &more);
 	at = mmap(o->in.table + size, more, PROT_READ | PROT_WRITE,
@@ -554,6 +558,7 @@ static __noreturn void be_child(void)
 
 	workers = self;
 	nr_workers = 1;
+	self->is_child = true;
 	self->fail_nth = -1;
 	self->armed = false;
 	pthread_mutex_init(&probe_lock, NULL);
@@ -570,8 +575,10 @@ static int op_fork(struct object *o)
 {
 	unsigned int i;
 	int status;
-	pid_t pid = fork();
+	pid_t pid;
 
+	spare_slow_fork();
+	pid = fork();
 	if (pid < 0)
 		return -1;
 	if (!pid)

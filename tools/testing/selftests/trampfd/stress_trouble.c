@@ -47,6 +47,13 @@ void disarm_failure(void)
 	errno = err;
 }
 
+/* Do not let a fork() fail where that takes long. */
+void spare_slow_fork(void)
+{
+	if (INJECT_SLOWS_FORK)
+		disarm_failure();
+}
+
 /* A cgroup with room for so many pages, and twice as many with those swapped out */
 #define CGROUP_PAGES	1024
 static struct cgroup cgroup;

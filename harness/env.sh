@@ -39,8 +39,9 @@ LOG=$WORK/log
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 export -n ARCH RUN O CC
 
-# Hits must not depend on where the checkout or the cache is.
-export CCACHE_DIR=$CACHE/ccache CCACHE_BASEDIR=$WORK CCACHE_NOHASHDIR=1
+# Hits must not depend on where the checkout or the cache is. DEPEND: what the compiler
+# says that it includes, not a preprocessor run beside it; a miss takes a quarter less.
+export CCACHE_DIR=$CACHE/ccache CCACHE_BASEDIR=$WORK CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1
 export CCACHE_SLOPPINESS=time_macros CCACHE_MAXSIZE=2G
 
 say() { printf '%s\n' "$*" >&2; }

@@ -78,7 +78,7 @@ header_stands_alone() { # ABI
 	$cxx -std=c++98 "$@" -x c++ /dev/null
 }
 
-# On native arm, failure_test takes minutes: see leaves_nothing_behind there.
+# With the kernel's own checkers a test can take more than vm.sh's 300 s.
 run_selftests() { # KERNEL ABI
 	local test dir=$WORK/selftests/$2 TIMEOUT=${TIMEOUT:-900}
 	export TIMEOUT

@@ -1,12 +1,27 @@
 /* SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause) */
 /*
  * libtrampfd: what its files share
+ *
+ * All trampolines come in *instances*.  An instance lies in a *region* of 1 MiB,
+ * aligned to its size::
+ *
+ *	region                  code: trampolines, from the instance's first
+ *	region + TABLE_OFFSET   table: struct instance, then slots
+ *
+ * so that a slot is TABLE_OFFSET above its trampoline, and masking the address of
+ * either gives the instance.  Of code and of table the same amount is mapped,
+ * from one page up; what else lies in a region may be anyone's.
+ *
+ * There is no lock.  A slot is taken and given back by setting and clearing its
+ * bit, and each other word that threads share is changed by one atomic
+ * operation, so that a thread which is stopped, cancelled or forked away from
+ * anywhere in here holds up no other.
  */
 #ifndef LIBTRAMPFD_INTERNAL_H
 #define LIBTRAMPFD_INTERNAL_H
 
+#include <assert.h>
 #include <pthread.h>
-#include <stdalign.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,206 +30,276 @@
 
 /* The build hides all that does not say this. */
 #define API			__attribute__((visibility("default")))
+#define HIDDEN			__attribute__((visibility("hidden")))
 
+#define likely(x)		__builtin_expect(!!(x), 1)
 #define unlikely(x)		__builtin_expect(!!(x), 0)
 
+#define load(p)			__atomic_load_n(p, __ATOMIC_ACQUIRE)
+/* valgrind takes an exchange for a load, and so for no race with other loads. */
+#define store(p, value)		((void)__atomic_exchange_n(p, value, __ATOMIC_SEQ_CST))
+/* If it is @old, which is a variable: else that gets what it is. */
+#define replace(p, old, new)	__atomic_compare_exchange_n(p, &(old), new, false, \
+							    __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE)
+
+#define TABLE_OFFSET		0x80000ul	/* of the kernel's, and of ours */
+#define REGION_SIZE		(2 * TABLE_OFFSET)
+
+#define WORD_BITS		(8 * sizeof(unsigned long))
+#define FULL			(~0ul)
+#define LINE_SIZE		64
+#define LINE_WORDS		(LINE_SIZE / sizeof(unsigned long))
+
 /**
- * struct instance - trampolines mapped at once: code, and the table above it
+ * struct instance - trampolines that were mapped at once
  *
  * @pool: Whose they are.
- * @next: In the pool's list, those with free trampolines first.
- * @prev: Likewise.
- * @code: The first trampoline.
- * @table: Its slot.
- * @code_size: Bytes of code.
- * @code_mask: Bytes from one trampoline to the next, a power of two, less one.
- * @table_stride: And from one slot to the next; the same but for the library's
- *	text, where it may be less.
- * @ratio_shift: Binary logarithm of how many times less.
- * @bias: What to add to the address of a trampoline, shifted right by that, for
- *	the address of its slot.
- * @backend: Whose code it is.
- * @map: Of the library's text, all that is mapped; NULL if it is used in its place.
- * @map_size: Bytes of that.
- * @free: Slots that were used and are free, each with the next as its data.
+ * @next: The one that the pool had before.
+ * @bias: What to add to the address of a bit, as if there were addresses of bits,
+ *	times the stride, for the address of its slot.
+ * @full: A bit for each word of used_of() in which all are set; it may lag behind.
+ * @owner: For each cache line of used_of(), the shard that takes from there, and one.
+ * @first: The address of the first trampoline, the low half of it if it has 64 bits.
  * @nr: Trampolines.
- * @nr_touched: How many were ever used: those behind are free, and not in @free.
- * @nr_free: All that are free, but for those in a shard of the pool.
+ * @nr_fast: The same; or 0, if a checker of data races is to be told (watch.c).
+ * @nr_words: Of used_of().
+ * @size: Bytes of code, and of table.
+ * @nth: How many the pool had before.
+ * @shift: Binary logarithm of the stride.
+ * @backend: Whose code it is.
  *
- * Its memory is an instance's for ever: instance_of() may look at one that has
- * just been unmapped.
+ * Arrays follow, of which the first is used_of(), and then the slots.
  */
 struct instance {
 	struct trampfd_pool *pool;
-	struct instance *next, *prev;
-	char *code;
-	char *table;
-	size_t code_size;
-	size_t code_mask;
-	size_t table_stride;
+	struct instance *next;
 	uintptr_t bias;
-	unsigned char ratio_shift;
+	unsigned long *full;
+	uint16_t *owner;
+	uint32_t first;
+	uint32_t nr;
+	uint32_t nr_fast;
+	uint32_t nr_words;
+	uint32_t size;
+	uint16_t nth;
+	unsigned char shift;
 	unsigned char backend;
-	char *map;
-	size_t map_size;
-	struct trampfd_slot *free;
-	unsigned int nr;
-	unsigned int nr_touched;
-	unsigned int nr_free;
 };
 
-/* memory.c: from the address of a trampoline to its instance */
+static_assert(sizeof(struct instance) <= LINE_SIZE, "the first line");
+
+/* A bit for each slot that is allocated, or is not there */
+static inline unsigned long *used_of(struct instance *in)
+{
+	return (unsigned long *)((char *)in + LINE_SIZE);
+}
+
+#define TRIM_SIZE		0x20000	/* smaller instances keep their memory */
 
 /*
- * A tree over the address space by pages of code, of 2^NODE_SHIFT entries at
- * each level.  The kernel gives no address of 2^48 or more that is not asked for
- * (Documentation/arch/x86/x86_64/5level-paging.rst,
- * Documentation/arch/arm64/memory.rst, DEFAULT_MAP_WINDOW of riscv).
+ * A thread takes slots from the word of its *shard* until that is full.  Threads
+ * have shards by a hash of pthread_self(): no thread-local storage, and nothing to
+ * be given back when one ends.  Two threads with one shard are slower, no more.
  */
-#define LOOKUP_PAGE_SHIFT	12	/* the smallest page there is */
-#if UINTPTR_MAX > 0xffffffffu
-#define ADDRESS_BITS		48
-#define NODE_SHIFT		12
-#else
-#define ADDRESS_BITS		32
-#define NODE_SHIFT		10
-#endif
-
-struct node {
-	void *entry[1u << NODE_SHIFT];
-};
-
-extern struct node lookup_root;
-
-static inline void **node_entry(struct node *node, uintptr_t addr, unsigned int shift)
-{
-	return &node->entry[addr >> shift & ((1u << NODE_SHIFT) - 1)];
-}
-
-/* The instance in whose code @address is, or NULL */
-static inline struct instance *instance_of(const void *address)
-{
-	unsigned int shift = ADDRESS_BITS - NODE_SHIFT;
-	uintptr_t addr = (uintptr_t)address;
-	struct node *node;
-
-	if (unlikely(addr >> shift >= 1u << NODE_SHIFT))
-		return NULL;
-	/* Nodes are never removed, and what leads to one was zeroed before. */
-	node = __atomic_load_n(&lookup_root.entry[addr >> shift], __ATOMIC_RELAXED);
-	for (shift -= NODE_SHIFT; node && shift > LOOKUP_PAGE_SHIFT; shift -= NODE_SHIFT)
-		node = __atomic_load_n(node_entry(node, addr, shift), __ATOMIC_RELAXED);
-	if (unlikely(!node))
-		return NULL;
-	return __atomic_load_n(node_entry(node, addr, shift), __ATOMIC_ACQUIRE);
-}
-
-/* Make instance_of() find @in; 0, or -1 with errno. */
-int lookup_insert(struct instance *in);
-void lookup_remove(const struct instance *in);
-
-/* pool.c, alloc.c: pools, and the trampolines at hand in them */
-
-#define SHARDS		32
-#define SHARD_MAX	62	/* 1024 bytes a shard on 64-bit ABIs */
-#define SHARD_MIN	8
-#define CACHE_LINE	64
-
-/* A trampoline that is free, in a shard */
-struct entry {
-	void *trampoline;
-	struct trampfd_slot *slot;
-};
+#define SHARDS_SHIFT		7
+#define SHARDS			128
 
 /**
- * struct shard - free trampolines at hand
+ * struct trampfd_pool - all zeroes is the default pool before its first use
  *
- * @nr_plus_one: How many there are, and one.  Who takes them leaves 0 in its place,
- *	which is the shard's lock, and has the number until it puts that back.
- * @nr_at_fork: The number, while fork() has it.
- * @limit: With how many it gives some back to their instances.  It grows with
- *	each time that it had to get some from there, and shrinks with each
- *	attempt to return instances, so that those few that are here do not keep
- *	many of these mapped.
- * @entries: They.
- *
- * In a pool that was not set up, all are 0: who finds a shard so goes the long
- * way, which sets it up.
- */
-struct shard {
-	alignas(CACHE_LINE) size_t nr_plus_one;
-	size_t nr_at_fork;
-	size_t limit;
-	struct entry entries[SHARD_MAX];
-};
-
-#define SHARD_TAKEN	SIZE_MAX	/* for their number; more than any limit */
-
-/**
- * struct trampfd_pool - all zeroes before it is set up
- *
- * @shards: What it has at hand.
- * @ready: Whether it is set up.
- * @next: In the list of pools.
- * @prev: What points to it there.
+ * @shards: For each, a word of used_of() an instance, or NULL.
  * @attr: What its trampolines do.
- * @lock: Guards all below.
- * @instances: The first of a ring of them, those with free trampolines first.
- * @nr_instances: How many there are.
- * @nr: Trampolines of all instances.
- * @nr_free: Those of them that are not in use, nor in a shard.
- * @trim_at: With how many in use, or less, to look for instances to return: half
- *	of those in use when this was last done.
- * @backend: Of the newest instance.
+ * @instances: The newest.
+ * @search: From where to look for free slots.
+ * @spare: An instance that was found to be unused, and has kept its memory.
  */
 struct trampfd_pool {
-	struct shard shards[SHARDS];
-	bool ready;
-	struct trampfd_pool *next, **prev;
+	unsigned long *shards[SHARDS];
 	struct trampfd_pool_attr attr;
-	pthread_mutex_t lock;
 	struct instance *instances;
-	unsigned int nr_instances;
-	size_t nr, nr_free, trim_at;
-	int backend;
+	struct instance *search;
+	struct instance *spare;
 };
 
-extern struct trampfd_pool default_pool;
-
-/* Where in each pool the shard is that this thread uses */
-extern __thread size_t shard_offset;
-
-static inline struct shard *shard_of(struct trampfd_pool *pool)
+static inline bool is_watched(const struct instance *in)
 {
-	return (void *)((char *)pool->shards + shard_offset);
+	return !in->nr_fast;
 }
 
-/* How many there are, for the caller alone; or SHARD_TAKEN, if another has them */
-static inline size_t shard_take(struct shard *shard)
+static inline char *region_of(const void *address)
 {
-	return __atomic_exchange_n(&shard->nr_plus_one, 0, __ATOMIC_ACQUIRE) - 1;
+	return (char *)((uintptr_t)address & -REGION_SIZE);
 }
 
-static inline void shard_put(struct shard *shard, size_t nr)
+static inline struct instance *instance_at(char *region)
 {
-	__atomic_store_n(&shard->nr_plus_one, nr + 1, __ATOMIC_RELEASE);
+	return (struct instance *)(region + TABLE_OFFSET);
 }
 
-/* By who has taken the shard; another may compare SHARD_TAKEN with it. */
-static inline void shard_limit(struct shard *shard, size_t limit)
+#define REGIONS			128
+
+/**
+ * struct globals - what the library has without being asked, near to each other
+ *
+ * @regions: A hash table of our regions, REGION_GONE where one was, and in the
+ *	first, where NULL would be.  A region is no further than REGION_PROBES from
+ *	where it belongs; neighbours in memory are neighbours here.
+ * @more: Another, for those that find no place there; or NULL.
+ * @below_last: A region that is likely to be free, or NULL.
+ * @shared_text: For text.c: a mapping of the library's file, or NULL.
+ * @text_is_apart: Whether the text is a mapping of its own.
+ * @kernel_error: What trampfd_create(2) is known to answer, or 0.  A program may
+ *	enter a sandbox that kills it for a system call that its author does not know.
+ * @backend: For TRAMPFD_BACKEND_AUTO, and one; 0: the environment was not read yet.
+ * @pool: The default pool.
+ */
+struct globals {
+	uintptr_t regions[REGIONS];
+	uintptr_t *more;
+	char *below_last;
+	char *shared_text;
+	bool text_is_apart;
+	int kernel_error;
+	int backend;
+	struct trampfd_pool pool;
+};
+
+extern struct globals trampfd_globals;
+
+#define REGION_PROBES		8
+#define REGION_GONE		1
+
+/* region.c: regions, and which are ours */
+
+bool trampfd_region_find(const char *region);
+
+/* A region is there, or anywhere, if it is ours. */
+static inline bool region_is_home(const char *region)
 {
-	__atomic_store_n(&shard->limit, limit, __ATOMIC_RELAXED);
+	size_t home = (uintptr_t)region / REGION_SIZE % REGIONS;
+
+	return load(&trampfd_globals.regions[home]) == (uintptr_t)region;
 }
 
-static inline struct trampfd_slot *slot_of(const struct instance *in, const void *trampoline)
+static inline bool region_is_ours(const char *region)
 {
-	return (void *)(((uintptr_t)trampoline >> in->ratio_shift) + in->bias);
+	return likely(region_is_home(region)) || trampfd_region_find(region);
 }
 
-/* Code begins at a page. */
-static inline bool is_trampoline_of(const struct instance *in, const void *address)
+/*
+ * Which trampoline @address is of those of @in, in whose region it is: no less
+ * than @nr if it is none, as what is not at the beginning of one gives a large
+ * number
+ */
+static inline uint32_t index_of(const struct instance *in, const void *address)
 {
-	return in && !((uintptr_t)address & in->code_mask);
+	uint32_t offset = (uint32_t)(uintptr_t)address - in->first;
+
+	return offset >> in->shift | offset << (32 - in->shift);
+}
+
+/* The instance one of whose trampolines is at @address, or NULL */
+static inline struct instance *instance_of(const void *address)
+{
+	struct instance *in = instance_at(region_of(address));
+
+	return region_is_ours(region_of(address)) && index_of(in, address) < in->nr ? in : NULL;
+}
+
+int trampfd_region_add(const char *region);
+void trampfd_region_remove(const char *region);
+/* Call @f for each; what it returns, if that is not 0, ends it and is returned. */
+int trampfd_region_each(int (*f)(char *region, void *arg), void *arg);
+
+/*
+ * Map code and table with a backend's function, which puts both at a region that
+ * is likely to be free, or returns -1 with errno, EEXIST if it is not.  The
+ * region; NULL with errno.
+ */
+struct request;
+char *trampfd_region_map(struct request *request, int (*map)(struct request *request));
+
+/* @size bytes just at @address, EEXIST if something is there; 0, or -1 with errno */
+int trampfd_map_at(char *address, size_t size, int prot, int fd, size_t offset);
+void trampfd_unmap(void *address, size_t size);
+
+/**
+ * struct request - an instance to be mapped
+ *
+ * @attr: What its trampolines do.
+ * @stride: 0 for the smallest that there is; then what it is.
+ * @size: Bytes of code and of table, at most; then what they are.
+ * @begin: Offset in the code from which on there are such trampolines.
+ * @end: Up to which there are.
+ * @region: Where.
+ * @fd: The file with code and table (kernel.c).
+ * @offset: In trampfd_text, of what is copied (text.c).
+ * @piece: How much of that at once.
+ */
+struct request {
+	const struct trampfd_pool_attr *attr;
+	uint32_t stride;
+	uint32_t size;
+	uint32_t begin;
+	uint32_t end;
+	char *region;
+	int fd;
+	size_t offset;
+	size_t piece;
+};
+
+/**
+ * struct text - as many trampolines of one kind as trampfd_text has
+ *
+ * @mode: An &enum trampfd_mode.
+ * @data_reg: As TRAMPFD_REG().
+ * @scratch_reg: As TRAMPFD_REG(), 0 if none is used.
+ * @stride: The smallest: bytes from one to the next.
+ * @size: Bytes; 0 ends the list.
+ */
+struct text {
+	uint32_t mode;
+	uint16_t data_reg;
+	uint16_t scratch_reg;
+	uint32_t stride;
+	uint32_t size;
+};
+
+/* text.S: one begins where that before it ends. */
+extern const struct text trampfd_texts[] HIDDEN;
+extern char trampfd_text[] HIDDEN, trampfd_text_end[] HIDDEN;
+
+/* The backends.  The region, or NULL with errno and nothing left mapped */
+char *trampfd_kernel_map(struct request *request);
+char *trampfd_text_map(struct request *request);
+
+/* alloc.c and slow.c */
+
+/* Any number that each thread has one of */
+static inline uintptr_t thread_id(void)
+{
+#ifdef __has_builtin
+#if __has_builtin(__builtin_thread_pointer)
+	return (uintptr_t)__builtin_thread_pointer();
+#endif
+#endif
+	return (uintptr_t)pthread_self();
+}
+
+/* By multiplication with 2^32 over the golden ratio, which spreads neighbours */
+static inline unsigned int shard_of_thread(void)
+{
+	return (uint32_t)thread_id() * 0x9e3779b1u >> (32 - SHARDS_SHIFT);
+}
+
+static inline struct trampfd_slot *slot_of(const void *trampoline)
+{
+	return (struct trampfd_slot *)((char *)trampoline + TABLE_OFFSET);
+}
+
+static inline void *trampoline_of(const void *slot)
+{
+	return (char *)slot - TABLE_OFFSET;
 }
 
 static inline void slot_set(struct trampfd_slot *slot, void *code, void *data)
@@ -223,49 +308,56 @@ static inline void slot_set(struct trampfd_slot *slot, void *code, void *data)
 	__atomic_store_n(&slot->code, code, __ATOMIC_RELAXED);
 }
 
-/* The last steps of both, with the @nr of shard_take() */
-static inline void *pop(struct shard *shard, size_t nr, void *code, void *data)
+/* Allocate a slot of @word; false if all are. */
+static inline bool take(unsigned long *word, struct trampfd_slot **slot)
 {
-	struct entry e = shard->entries[nr - 1];
+	unsigned long used = __atomic_load_n(word, __ATOMIC_RELAXED);
+	struct instance *in = instance_at(region_of(word));
+	unsigned int bit;
 
-	shard_put(shard, nr - 1);
-	slot_set(e.slot, code, data);
-	return e.trampoline;
+	do {
+		if (unlikely(used == FULL))
+			return false;
+		bit = __builtin_ctzl(~used);
+	} while (unlikely(!replace(word, used, used | 1ul << bit)));
+	*slot = (void *)((((uintptr_t)word * 8 + bit) << in->shift) + in->bias);
+	return true;
 }
 
-static inline void push(struct shard *shard, size_t nr, void *trampoline,
-			struct trampfd_slot *slot)
-{
-	shard->entries[nr] = (struct entry){ trampoline, slot };
-	shard_put(shard, nr + 1);
-}
+void *trampfd_alloc_slow(struct trampfd_pool *pool, void *code, void *data);
+/* Of one that is watched, is in a region away from home, or is not a trampoline */
+void trampfd_free_slow(void *trampoline);
+/* After @word was @used and is @now */
+void trampfd_freed_slow(unsigned long *word, unsigned long used, unsigned long now);
 
-/* The rest of trampfd_alloc() and trampfd_free() */
-void *alloc_long(struct trampfd_pool *pool, struct shard *shard, size_t nr, void *code,
-		 void *data);
-void free_long(struct trampfd_pool *pool, struct shard *shard, size_t nr, void *trampoline,
-	       struct trampfd_slot *slot);
-/* What is not there to be freed: NULL, which is right, or the program's end */
-void free_wrong(const void *trampoline);
+/* pool.c */
 
-/* memory.c: memory that malloc() does not know of; NULL with errno */
-void *memory_map(size_t size);
-struct instance *memory_instance(void);
-void memory_instance_free(struct instance *in);
-void memory_lock(void);
-void memory_unlock(void);
+/* A word with free slots, of instances that may be new; NULL with errno */
+unsigned long *trampfd_pool_word(struct trampfd_pool *pool, unsigned int shard);
+/* @word has a free slot, and had none before. */
+void trampfd_pool_not_full(struct instance *in, unsigned long *word, unsigned int shard);
+/* @word has no slot in use: return the instance's memory if that is true of all. */
+void trampfd_pool_unused(struct instance *in, const unsigned long *word, unsigned int shard);
 
 /*
- * The backends: map at least @nr trampolines, or as many as there can be at
- * once; set what &struct instance has from @code up to @map_size, but for
- * @ratio_shift and @bias, and @nr.  0, or -1 with errno and nothing left mapped.
- * Unmapping keeps errno.
+ * watch.c: what checkers of data races and of leaks are told.  They know malloc(),
+ * and so that what the last user of memory did was before what the next one does.
  */
-int kernel_map(struct instance *in, const struct trampfd_pool_attr *attr, size_t nr);
-void kernel_unmap(struct instance *in);
-int text_map(struct instance *in, const struct trampfd_pool_attr *attr);
-void text_unmap(struct instance *in);
-void unmap_keeping_errno(void *addr, size_t size);
-void close_keeping_errno(int fd);
+#pragma weak __tsan_acquire
+#pragma weak __tsan_release
+#pragma weak __lsan_register_root_region
+#pragma weak __lsan_unregister_root_region
+void __tsan_acquire(void *address);
+void __tsan_release(void *address);
+void __lsan_register_root_region(const void *begin, size_t size);
+void __lsan_unregister_root_region(const void *begin, size_t size);
+
+bool trampfd_watch_is_on(void);
+/* Is not to be checked: only the library uses it, as its author says. */
+void trampfd_watch_ignore(const void *memory, size_t size);
+void trampfd_watch_freed(const void *slot);
+void trampfd_watch_allocated(const void *slot, size_t size);
+/* Holds pointers. */
+void trampfd_watch_root(const void *table, size_t size, bool is_there);
 
 #endif /* LIBTRAMPFD_INTERNAL_H */

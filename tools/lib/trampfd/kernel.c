@@ -3,66 +3,86 @@
  * libtrampfd: the kernel's trampolines
  */
 #include <asm/unistd.h>
+#include <errno.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "internal.h"
 
+/* The table first: code without one would read what happens to be there. */
+static int map_areas(struct request *request)
+{
+	char *table = request->region + TABLE_OFFSET;
+
+	if (trampfd_map_at(table, request->size, PROT_READ | PROT_WRITE, request->fd, TABLE_OFFSET))
+		return -1;
+	if (!trampfd_map_at(request->region, request->size, PROT_READ | PROT_EXEC, request->fd, 0))
+		return 0;
+	trampfd_unmap(table, request->size);
+	return -1;
+}
+
+/* close() is a cancellation point. */
+static void close_keeping_errno(int fd)
+{
+	int saved = errno;
+
+	syscall(__NR_close, fd);
+	errno = saved;
+}
+
 /*
- * Map @size bytes of code and of table.  The first mmap() reserves both areas and
- * all between them.  Unmap the rest: a trampoline there has no slot of its own,
- * and jumps to what it finds in whatever is mapped above the table.
+ * Whether it is an answer of trampfd_create(2), or of a filter or a security
+ * module in its place.  Any other says that there is no such system call.
  */
-static int map_areas(struct instance *in, const struct trampfd_create_args *args, size_t size,
-		     int fd)
+static bool is_answer(int error)
 {
-	size_t reserved = args->table_offset + size;
-
-	in->code = mmap(NULL, reserved, PROT_READ | PROT_EXEC, MAP_PRIVATE, fd, 0);
-	if (in->code == MAP_FAILED)
-		return -1;
-	in->table = mmap(in->code + args->table_offset, size, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_FIXED, fd, args->table_offset);
-	if (in->table == MAP_FAILED ||
-	    (size < args->table_offset && munmap(in->code + size, args->table_offset - size))) {
-		unmap_keeping_errno(in->code, reserved);
-		return -1;
+	switch (error) {
+	case EINVAL:
+	case E2BIG:
+	case EFAULT:
+	case EOPNOTSUPP:
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case EAGAIN:
+	case EACCES:
+	case EPERM:
+		return true;
+	default:
+		return false;
 	}
-	return 0;
 }
 
-int kernel_map(struct instance *in, const struct trampfd_pool_attr *attr, size_t nr)
+char *trampfd_kernel_map(struct request *request)
 {
-	size_t page = sysconf(_SC_PAGESIZE), size;
 	struct trampfd_create_args args = {
-		.mode = attr->mode,
-		.data_reg = attr->data_reg,
-		.scratch_reg = attr->scratch_reg,
+		.mode = request->attr->mode,
+		.data_reg = request->attr->data_reg,
+		.scratch_reg = request->attr->scratch_reg,
+		.stride = request->stride,
 	};
-	int fd, ret;
+	char *region = NULL;
 
-	fd = syscall(__NR_trampfd_create, &args, sizeof(args));
-	if (fd < 0)
-		return -1;
-	size = (nr * args.stride + page - 1) & -page;
-	if (size > args.table_size)
-		size = args.table_size;
-	ret = map_areas(in, &args, size, fd);
-	close_keeping_errno(fd);
-	if (ret)
-		return -1;
-
-	in->backend = TRAMPFD_BACKEND_KERNEL;
-	in->nr = size / args.stride;
-	in->code_size = size;
-	in->code_mask = args.stride - 1;
-	in->table_stride = args.stride;
-	return 0;
-}
-
-/* Both areas are of one size. */
-void kernel_unmap(struct instance *in)
-{
-	unmap_keeping_errno(in->code, in->code_size);
-	unmap_keeping_errno(in->table, in->code_size);
+	errno = load(&trampfd_globals.kernel_error);
+	if (errno)
+		return NULL;
+	request->fd = syscall(__NR_trampfd_create, &args, sizeof(args));
+	if (request->fd < 0) {
+		if (!is_answer(errno))
+			store(&trampfd_globals.kernel_error, errno);
+		return NULL;
+	}
+	if (args.table_offset == TABLE_OFFSET) {
+		if (request->size > args.table_size)
+			request->size = args.table_size;
+		request->stride = args.stride;
+		request->begin = 0;
+		request->end = request->size;
+		region = trampfd_region_map(request, map_areas);
+	} else {
+		errno = EOPNOTSUPP;
+	}
+	close_keeping_errno(request->fd);
+	return region;
 }

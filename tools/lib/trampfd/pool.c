@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
 /*
- * libtrampfd: pools, and what is behind their shards (alloc.c): instances, each
- * with a list of its free slots, under the pool's lock.  Shards get from there,
- * and give back, several at once.  A slot in the list has the next as its data.
+ * libtrampfd: pools, and the instances that they consist of
  *
- * Locks are taken in the order: pools_lock, a shard's, a pool's, that of
- * memory.c, which is taken only by who holds a pool's.  Who holds a pool's lock
- * only tries to take more shards.
+ * A pool's instances are a list to which new ones are added at the front, and
+ * which lose nothing until the pool is destroyed: an instance that is unused
+ * returns the memory of its table, and stays mapped.
  */
 #include <errno.h>
-#include <pthread.h>
-#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -18,167 +14,21 @@
 
 #include "internal.h"
 
-struct trampfd_pool default_pool = { .lock = PTHREAD_MUTEX_INITIALIZER };
-
-static pthread_mutex_t pools_lock = PTHREAD_MUTEX_INITIALIZER;
-static struct trampfd_pool *pools;
-
-/* For TRAMPFD_BACKEND_AUTO; -1: the environment was not looked at yet. */
-static int backend_wanted = -1;
-
-static unsigned int last_shard; /* that was given to a thread */
-
-static size_t shard_wait(struct shard *shard)
-{
-	size_t nr;
-
-	while ((nr = shard_take(shard)) == SHARD_TAKEN)
-		sched_yield();
-	return nr;
-}
-
-/* fork() while no other thread is in here; the child has the locks too. */
-static __thread unsigned int fork_depth; /* pthread_once() may register twice */
-
-static void fork_prepare(void)
-{
-	struct trampfd_pool *pool;
-	unsigned int i;
-
-	if (fork_depth++)
-		return;
-	pthread_mutex_lock(&pools_lock);
-	for (pool = pools; pool; pool = pool->next) {
-		for (i = 0; i < SHARDS; i++)
-			pool->shards[i].nr_at_fork = shard_wait(&pool->shards[i]);
-		pthread_mutex_lock(&pool->lock);
-	}
-}
-
-static void fork_done(void)
-{
-	struct trampfd_pool *pool;
-	unsigned int i;
-
-	if (--fork_depth)
-		return;
-	for (pool = pools; pool; pool = pool->next) {
-		pthread_mutex_unlock(&pool->lock);
-		for (i = 0; i < SHARDS; i++)
-			shard_put(&pool->shards[i], pool->shards[i].nr_at_fork);
-	}
-	pthread_mutex_unlock(&pools_lock);
-}
-
-static void register_fork(void)
-{
-	pthread_atfork(fork_prepare, fork_done, fork_done);
-}
-
-/* Before any lock is taken: pthread_once() minds fork(), a lock does not. */
-static void pool_set_up(struct trampfd_pool *pool)
-{
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
-	unsigned int i;
-
-	pthread_once(&once, register_fork);
-	pthread_mutex_lock(&pools_lock);
-	if (!pool->ready) {
-		pool->next = pools;
-		pool->prev = &pools;
-		if (pools)
-			pools->prev = &pool->next;
-		pools = pool;
-		for (i = 0; i < SHARDS; i++)
-			shard_put(&pool->shards[i], 0);
-		__atomic_store_n(&pool->ready, true, __ATOMIC_RELEASE);
-	}
-	pthread_mutex_unlock(&pools_lock);
-}
-
-static void pool_make_ready(struct trampfd_pool *pool)
-{
-	if (!__atomic_load_n(&pool->ready, __ATOMIC_ACQUIRE))
-		pool_set_up(pool);
-}
-
-/* Away from a shard that another thread has taken; its number is put in @nr. */
-static struct shard *shard_take_other(struct trampfd_pool *pool, size_t *nr)
-{
-	struct shard *shard;
-	unsigned int i;
-
-	pool_make_ready(pool);
-	for (i = 0;; i++) {
-		shard = shard_of(pool);
-		*nr = shard_take(shard);
-		if (*nr != SHARD_TAKEN)
-			return shard;
-		shard_offset = __atomic_add_fetch(&last_shard, 1, __ATOMIC_RELAXED) % SHARDS *
-			       sizeof(*shard);
-		if (i >= SHARDS)
-			sched_yield();
-	}
-}
-
-static void *trampoline_of(const struct instance *in, const struct trampfd_slot *slot)
-{
-	return (void *)(((uintptr_t)slot - in->bias) << in->ratio_shift);
-}
-
-/* The ring of instances; all below here with the pool's lock held */
-static void ring_remove(struct instance *in)
-{
-	struct trampfd_pool *pool = in->pool;
-
-	if (in->next == in) {
-		pool->instances = NULL;
-		return;
-	}
-	in->next->prev = in->prev;
-	in->prev->next = in->next;
-	if (pool->instances == in)
-		pool->instances = in->next;
-}
-
-static void ring_add(struct instance *in, bool first)
-{
-	struct trampfd_pool *pool = in->pool;
-	struct instance *head = pool->instances;
-
-	if (!head) {
-		in->next = in;
-		in->prev = in;
-		pool->instances = in;
-		return;
-	}
-	in->next = head;
-	in->prev = head->prev;
-	head->prev->next = in;
-	head->prev = in;
-	if (first)
-		pool->instances = in;
-}
-
-static int read_backend_wanted(void)
+static int read_backend(void)
 {
 	static const char * const words[] = { "auto", "kernel", "library" };
-	int wanted = __atomic_load_n(&backend_wanted, __ATOMIC_RELAXED);
-	int unread = -1, i;
+	int backend = load(&trampfd_globals.backend) - 1, unread = 0, i;
 	const char *word;
 
-	if (wanted >= 0)
-		return wanted;
-	wanted = TRAMPFD_BACKEND_AUTO;
+	if (backend >= 0)
+		return backend;
+	backend = TRAMPFD_BACKEND_AUTO;
 	word = secure_getenv("TRAMPFD_BACKEND");
 	for (i = 0; word && i < 3; i++) {
 		if (!strcmp(word, words[i]))
-			wanted = i;
+			backend = i;
 	}
-	if (!__atomic_compare_exchange_n(&backend_wanted, &unread, wanted, false,
-					 __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-		wanted = unread;
-	return wanted;
+	return replace(&trampfd_globals.backend, unread, backend + 1) ? backend : unread - 1;
 }
 
 /* Something is exhausted: no answer to whether there are trampolines. */
@@ -187,313 +37,350 @@ static bool is_exhaustion(int error)
 	return error == EMFILE || error == ENFILE || error == ENOMEM || error == EAGAIN;
 }
 
-static int instance_map(struct instance *in, const struct trampfd_pool_attr *attr, size_t nr)
+/* The backend that mapped, or -1 with errno */
+static int request_map(struct request *request)
 {
-	unsigned int backend = attr->backend;
-	int error;
+	unsigned int backend = request->attr->backend;
+	struct request as_asked = *request;
+	int error = 0;
 
 	if (backend == TRAMPFD_BACKEND_AUTO)
-		backend = read_backend_wanted();
-	if (backend == TRAMPFD_BACKEND_LIBRARY)
-		return text_map(in, attr);
-	if (!kernel_map(in, attr, nr))
-		return 0;
-	/* All other errors say that the kernel has none, or none for us. */
-	if (backend == TRAMPFD_BACKEND_KERNEL || errno == EINVAL || is_exhaustion(errno))
-		return -1;
-	error = errno;
-	if (!text_map(in, attr))
-		return 0;
-	if (!is_exhaustion(errno) && errno != EOPNOTSUPP)
+		backend = read_backend();
+	if (backend != TRAMPFD_BACKEND_LIBRARY) {
+		request->region = trampfd_kernel_map(request);
+		if (request->region)
+			return TRAMPFD_BACKEND_KERNEL;
+		/* All other errors say that the kernel has none, or none for us. */
+		if (backend == TRAMPFD_BACKEND_KERNEL || errno == EINVAL || is_exhaustion(errno))
+			return -1;
+		error = errno;
+		*request = as_asked;
+	}
+	request->region = trampfd_text_map(request);
+	if (request->region)
+		return TRAMPFD_BACKEND_LIBRARY;
+	if (backend == TRAMPFD_BACKEND_AUTO && !is_exhaustion(errno) && errno != EOPNOTSUPP)
 		errno = error;
 	return -1;
 }
 
+static size_t round_up(size_t value, size_t to)
+{
+	return (value + to - 1) & -to;
+}
+
+/* A context takes the rest of a stride: of 32 bytes at least, which every mode allows. */
+static size_t stride_for(const struct trampfd_pool_attr *attr)
+{
+	size_t stride = 32, size = sizeof(struct trampfd_slot) + attr->context_size;
+
+	if (!attr->context_size)
+		return 0;
+	while (stride < size)
+		stride *= 2;
+	return stride;
+}
+
+/* The structure and its arrays, up to the first slot */
+static size_t head_size(const struct instance *in)
+{
+	return in->first & (REGION_SIZE - 1);
+}
+
+static void instance_set_up(struct instance *in, const struct request *request)
+{
+	size_t bits = request->size / request->stride;
+	size_t words = round_up(bits, WORD_BITS) / WORD_BITS;
+	size_t marks = round_up(words, WORD_BITS) / WORD_BITS;
+	size_t lines = round_up(words, LINE_WORDS) / LINE_WORDS, first;
+
+	in->full = used_of(in) + words;
+	in->owner = (uint16_t *)(in->full + marks);
+	first = (char *)(in->owner + lines) - (char *)in;
+	if (first < request->begin)
+		first = request->begin;
+	first = round_up(first, request->stride);
+	in->first = (uintptr_t)request->region + first;
+	in->size = request->size;
+	in->shift = __builtin_ctzl(request->stride);
+	in->bias = (uintptr_t)in + first - ((uintptr_t)used_of(in) * 8 << in->shift);
+	in->nr = (request->end - first) >> in->shift;
+	/* Whole words, so that one of an instance that is unused has no bit set. */
+	if (in->size >= TRIM_SIZE)
+		in->nr -= in->nr % WORD_BITS;
+	in->nr_words = round_up(in->nr, WORD_BITS) / WORD_BITS;
+	if (in->nr % WORD_BITS)
+		used_of(in)[in->nr / WORD_BITS] = FULL << in->nr % WORD_BITS;
+}
+
 static void instance_unmap(struct instance *in)
 {
-	if (in->backend == TRAMPFD_BACKEND_KERNEL)
-		kernel_unmap(in);
-	else
-		text_unmap(in);
+	char *region = region_of(in);
+	size_t size = in->size;
+
+	trampfd_watch_root(in, size, false);
+	trampfd_unmap(region, size);
+	trampfd_unmap(in, size);
 }
 
-/* As many trampolines again as there are */
-static int pool_grow(struct trampfd_pool *pool)
+static struct instance *instance_map(struct trampfd_pool *pool, size_t size)
 {
-	struct instance *in = memory_instance();
+	struct request request = {
+		.attr = &pool->attr,
+		.stride = stride_for(&pool->attr),
+		.size = size,
+	};
+	bool is_watched = trampfd_watch_is_on();
+	struct instance *in;
+	int backend;
 
+	if (is_watched) {
+		trampfd_watch_ignore(&trampfd_globals, sizeof(trampfd_globals));
+		trampfd_watch_ignore(pool, sizeof(*pool));
+	}
+	backend = request_map(&request);
+	if (backend < 0)
+		return NULL;
+	in = instance_at(request.region);
+	instance_set_up(in, &request);
+	in->pool = pool;
+	in->backend = backend;
+	if (is_watched) {
+		trampfd_watch_ignore(in, head_size(in));
+		trampfd_watch_freed(in);
+	} else {
+		in->nr_fast = in->nr;
+	}
+	trampfd_watch_root(in, in->size, true);
+	if (!trampfd_region_add(request.region))
+		return in;
+	instance_unmap(in);
+	return NULL;
+}
+
+/*
+ * One more than @head, which is the newest: of a page, of 16, of as many as there
+ * can be; of a page wherever limits do not allow more.  0 also if another thread
+ * was faster; or -1 with errno.
+ */
+static int pool_grow(struct trampfd_pool *pool, struct instance *head)
+{
+	size_t least = round_up(4 * stride_for(&pool->attr), sysconf(_SC_PAGESIZE)) ?:
+		       (size_t)sysconf(_SC_PAGESIZE);
+	size_t size = head ? least << 4 * (head->nth + 1) : least;
+	struct instance *in;
+
+	if (head && (head->nth > 1 || size > TABLE_OFFSET))
+		size = TABLE_OFFSET;
+	in = instance_map(pool, size);
+	if (!in && is_exhaustion(errno) && size > least)
+		in = instance_map(pool, least);
 	if (!in)
 		return -1;
-	in->pool = pool;
-	if (instance_map(in, &pool->attr, pool->nr ?: 1))
-		goto free;
-	/* Code begins at a page: nothing is lost. */
-	in->ratio_shift = __builtin_ctzl((in->code_mask + 1) / in->table_stride);
-	in->bias = (uintptr_t)in->table - ((uintptr_t)in->code >> in->ratio_shift);
-	in->free = NULL;
-	in->nr_touched = 0;
-	in->nr_free = in->nr;
-	if (lookup_insert(in))
-		goto unmap;
-
-	ring_add(in, true);
-	pool->nr_instances++;
-	pool->nr += in->nr;
-	pool->nr_free += in->nr;
-	pool->backend = in->backend;
+	in->next = head;
+	in->nth = head ? head->nth + (head->nth < UINT16_MAX) : 0;
+	if (!replace(&pool->instances, head, in)) {
+		trampfd_region_remove(region_of(in));
+		instance_unmap(in);
+	}
 	return 0;
-unmap:
-	instance_unmap(in);
-free:
-	memory_instance_free(in);
-	return -1;
-}
-
-static void instance_end(struct instance *in)
-{
-	struct trampfd_pool *pool = in->pool;
-
-	ring_remove(in);
-	pool->nr_instances--;
-	pool->nr -= in->nr;
-	pool->nr_free -= in->nr_free;
-	lookup_remove(in);
-	instance_unmap(in);
-	memory_instance_free(in);
-}
-
-static struct trampfd_slot *instance_take(struct instance *in)
-{
-	struct trampfd_slot *slot = in->free;
-
-	if (slot)
-		in->free = slot->data;
-	else
-		slot = (void *)(in->table + (size_t)in->nr_touched++ * in->table_stride);
-	in->pool->nr_free--;
-	if (!--in->nr_free && in->next != in) {
-		ring_remove(in);
-		ring_add(in, false);
-	}
-	return slot;
-}
-
-static void instance_put(struct instance *in, struct trampfd_slot *slot)
-{
-	slot->data = in->free;
-	in->free = slot;
-	in->pool->nr_free++;
-	if (!in->nr_free++ && in->pool->instances != in) {
-		ring_remove(in);
-		ring_add(in, true);
-	}
-}
-
-/* Give back the @nr that were used longest ago, of @of. */
-static void shard_give_back(struct shard *shard, size_t nr, size_t of)
-{
-	struct entry *e;
-	size_t i;
-
-	for (i = 0; i < nr; i++) {
-		e = &shard->entries[i];
-		instance_put(instance_of(e->trampoline), e->slot);
-	}
-	memmove(shard->entries, shard->entries + nr, (of - nr) * sizeof(*e));
-}
-
-/* What all shards have, but for those that are taken just now, as ours is */
-static void gather(struct trampfd_pool *pool)
-{
-	struct shard *shard;
-	size_t nr;
-
-	for (shard = pool->shards; shard < pool->shards + SHARDS; shard++) {
-		nr = shard_take(shard);
-		if (nr == SHARD_TAKEN)
-			continue;
-		shard_give_back(shard, nr, nr);
-		shard_limit(shard, shard->limit / 2);
-		shard_put(shard, 0);
-	}
 }
 
 /*
- * Return the instances that are empty, but for one.  What this costs pays when
- * as many trampolines were freed since the last time as there are now.
+ * A word with free slots, which becomes @owner's: one of a line that has no other
+ * owner, as threads that change the same line are slow; or any
  */
-static void pool_trim(struct trampfd_pool *pool)
+static unsigned long *instance_word(struct instance *in, unsigned int owner, bool any)
 {
-	struct instance *in, *next, *kept = NULL;
-	unsigned int i, nr = pool->nr_instances;
+	unsigned long rest, bit, *word, *marks;
+	uint16_t *line;
+	size_t i, base;
 
-	gather(pool);
-	for (in = pool->instances, i = 0; i < nr && in->nr_free; i++, in = next) {
-		next = in->next;
-		if (in->nr_free < in->nr)
+	for (base = 0; base < in->nr_words; base += WORD_BITS) {
+		marks = &in->full[base / WORD_BITS];
+		for (rest = ~load(marks); rest; rest &= ~bit) {
+			bit = rest & -rest;
+			i = base + __builtin_ctzl(bit);
+			if (i >= in->nr_words)
+				break;
+			line = &in->owner[i / LINE_WORDS];
+			if (!any && load(line) && load(line) != owner)
+				continue;
+			word = used_of(in) + i;
+			if (load(word) != FULL) {
+				store(line, owner);
+				return word;
+			}
+			/* If it has a free slot by now, who freed that may not see the mark. */
+			__atomic_fetch_or(marks, bit, __ATOMIC_SEQ_CST);
+			if (__atomic_load_n(word, __ATOMIC_SEQ_CST) != FULL)
+				__atomic_fetch_and(marks, ~bit, __ATOMIC_SEQ_CST);
+		}
+	}
+	return NULL;
+}
+
+/* From where the last was found: looking for several is one round over all. */
+static unsigned long *pool_find(struct trampfd_pool *pool, unsigned int owner, bool any)
+{
+	struct instance *start = load(&pool->search) ?: load(&pool->instances), *in = start;
+	unsigned long *word;
+
+	while (in) {
+		word = instance_word(in, owner, any);
+		if (word) {
+			if (in != start)
+				store(&pool->search, in);
+			return word;
+		}
+		in = in->next ?: load(&pool->instances);
+		if (in == start)
+			break;
+	}
+	return NULL;
+}
+
+#define APART			3	/* instances, before threads share lines */
+
+unsigned long *trampfd_pool_word(struct trampfd_pool *pool, unsigned int shard)
+{
+	unsigned int owner = shard + 1;
+	struct instance *head;
+	unsigned long *word;
+	bool is_small;
+
+	for (;;) {
+		head = load(&pool->instances);
+		is_small = !head || head->nth + 1 < APART;
+		word = pool_find(pool, owner, false);
+		if (!word && !is_small)
+			word = pool_find(pool, owner, true);
+		if (word)
+			break;
+		if (!pool_grow(pool, head))
 			continue;
-		if (kept)
-			instance_end(in);
-		else
-			kept = in;
-	}
-	pool->trim_at = (pool->nr - pool->nr_free) / 2;
-}
-
-/*
- * The long ways of trampfd_alloc() and trampfd_free(), with the shard taken; its
- * number afterwards, 0 with errno if there are no more
- */
-static size_t shard_refill(struct trampfd_pool *pool, struct shard *shard)
-{
-	size_t limit = 2 * shard->limit, wanted = shard->limit / 2 ?: 1, nr;
-	struct instance *in;
-	struct entry *e;
-
-	pthread_mutex_lock(&pool->lock);
-	if (!pool->nr_free && pool->nr)
-		gather(pool);
-	if (!pool->nr_free)
-		pool_grow(pool);
-	for (nr = 0; nr < wanted && pool->nr_free; nr++) {
-		in = pool->instances;
-		e = &shard->entries[nr];
-		e->slot = instance_take(in);
-		e->trampoline = trampoline_of(in, e->slot);
-	}
-	if (pool->trim_at < (pool->nr - pool->nr_free) / 2)
-		pool->trim_at = (pool->nr - pool->nr_free) / 2;
-	pthread_mutex_unlock(&pool->lock);
-
-	if (limit < SHARD_MIN)
-		limit = SHARD_MIN;
-	if (limit > SHARD_MAX)
-		limit = SHARD_MAX;
-	shard_limit(shard, limit);
-	return nr;
-}
-
-static size_t shard_make_room(struct trampfd_pool *pool, struct shard *shard, size_t nr)
-{
-	size_t keep = shard->limit / 2;
-
-	pthread_mutex_lock(&pool->lock);
-	shard_give_back(shard, nr - keep, nr);
-	if (pool->nr - pool->nr_free <= pool->trim_at && pool->nr_instances > 1) {
-		shard_give_back(shard, keep, keep);
-		keep = 0;
-		shard_limit(shard, shard->limit / 2);
-		pool_trim(pool);
-	}
-	pthread_mutex_unlock(&pool->lock);
-	if (!shard->limit)
-		shard_limit(shard, 1);
-	return keep;
-}
-
-void *alloc_long(struct trampfd_pool *pool, struct shard *shard, size_t nr, void *code,
-		 void *data)
-{
-	if (nr == SHARD_TAKEN)
-		shard = shard_take_other(pool, &nr);
-	if (!nr)
-		nr = shard_refill(pool, shard);
-	if (!nr) {
-		shard_put(shard, 0);
+		word = pool_find(pool, owner, true);
+		if (word)
+			break;
 		return NULL;
 	}
-	return pop(shard, nr, code, data);
+	if (!is_watched(instance_at(region_of(word))))
+		store(&pool->shards[shard], word);
+	return word;
 }
 
-void free_long(struct trampfd_pool *pool, struct shard *shard, size_t nr, void *trampoline,
-	       struct trampfd_slot *slot)
+void trampfd_pool_not_full(struct instance *in, unsigned long *word, unsigned int shard)
 {
-	if (nr == SHARD_TAKEN)
-		shard = shard_take_other(pool, &nr);
-	if (nr >= shard->limit)
-		nr = shard_make_room(pool, shard, nr);
-	push(shard, nr, trampoline, slot);
+	size_t i = word - used_of(in);
+	unsigned long **hint = &in->pool->shards[shard], *was = load(hint);
+	unsigned long *marks = &in->full[i / WORD_BITS], mark = 1ul << i % WORD_BITS;
+
+	if (__atomic_load_n(marks, __ATOMIC_SEQ_CST) & mark)
+		__atomic_fetch_and(marks, ~mark, __ATOMIC_SEQ_CST);
+	/* What was freed last is allocated next. */
+	if (was && load(was) == FULL)
+		store(hint, word);
 }
 
-static void die(const char *why)
+static bool is_unused(struct instance *in)
 {
-	if (write(STDERR_FILENO, why, strlen(why)) < 0)
-		abort();
-	abort();
+	size_t i;
+
+	for (i = 0; i < in->nr_words; i++) {
+		if (load(used_of(in) + i))
+			return false;
+	}
+	return true;
 }
 
-void free_wrong(const void *trampoline)
+/*
+ * Allocate all, so that nobody has any; return the memory; free all.  The first
+ * pages stay: they have the bits.
+ */
+static void return_memory(struct instance *in)
 {
-	if (!trampoline)
+	size_t begin = round_up(head_size(in), sysconf(_SC_PAGESIZE)), i, nr;
+	unsigned long none;
+	int saved = errno;
+
+	for (nr = 0; nr < in->nr_words; nr++) {
+		none = 0;
+		if (!replace(used_of(in) + nr, none, FULL))
+			break;
+	}
+	if (nr == in->nr_words)
+		madvise((char *)in + begin, in->size - begin, MADV_DONTNEED);
+	for (i = 0; i < nr; i++)
+		store(used_of(in) + i, 0);
+	for (i = 0; i < nr; i += WORD_BITS)
+		store(&in->full[i / WORD_BITS], 0);
+	errno = saved;
+}
+
+/*
+ * One instance of a pool may be unused and keep its memory, as it is likely to be
+ * used again.  So does one of whose words a thread allocates.
+ */
+void trampfd_pool_unused(struct instance *in, const unsigned long *word, unsigned int shard)
+{
+	struct instance *spare = load(&in->pool->spare);
+
+	if (load(&in->pool->shards[shard]) == word || !is_unused(in) || spare == in)
 		return;
-	if (trampfd_is_trampoline(trampoline))
-		die("trampfd_free(): the trampoline is free already\n");
-	die("trampfd_free(): not a trampoline\n");
+	if (spare && is_unused(spare))
+		return_memory(in);
+	else
+		store(&in->pool->spare, in);
 }
 
 API struct trampfd_pool *trampfd_pool_create(const struct trampfd_pool_attr *attr)
 {
 	static const struct trampfd_pool_attr none;
 	struct trampfd_pool *pool;
-	int ret;
 
 	if (!attr)
 		attr = &none;
 	if (attr->backend > TRAMPFD_BACKEND_LIBRARY ||
+	    attr->context_size > TRAMPFD_STRIDE_MAX - sizeof(struct trampfd_slot) ||
 	    memcmp(attr->reserved, none.reserved, sizeof(none.reserved))) {
 		errno = EINVAL;
 		return NULL;
 	}
-	pool = memory_map(sizeof(*pool));
-	if (!pool)
+	pool = mmap(NULL, sizeof(*pool), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		    -1, 0);
+	if (pool == MAP_FAILED)
 		return NULL;
 	pool->attr = *attr;
-	pthread_mutex_init(&pool->lock, NULL);
-	pool_set_up(pool);
-
-	pthread_mutex_lock(&pool->lock);
-	ret = pool_grow(pool);
-	pthread_mutex_unlock(&pool->lock);
-	if (ret) {
-		int saved = errno;
-
-		trampfd_pool_destroy(pool);
-		errno = saved;
-		return NULL;
-	}
-	return pool;
+	if (!pool_grow(pool, NULL))
+		return pool;
+	trampfd_unmap(pool, sizeof(*pool));
+	return NULL;
 }
 
 API void trampfd_pool_destroy(struct trampfd_pool *pool)
 {
+	struct instance *in, *next;
+
 	if (!pool)
 		return;
-	pthread_mutex_lock(&pool->lock);
-	while (pool->instances)
-		instance_end(pool->instances);
-	pthread_mutex_unlock(&pool->lock);
-
-	pthread_mutex_lock(&pools_lock);
-	*pool->prev = pool->next;
-	if (pool->next)
-		pool->next->prev = pool->prev;
-	pthread_mutex_unlock(&pools_lock);
-	pthread_mutex_destroy(&pool->lock);
-	munmap(pool, sizeof(*pool));
+	for (in = pool->instances; in; in = next) {
+		next = in->next;
+		trampfd_region_remove(region_of(in));
+		instance_unmap(in);
+	}
+	trampfd_unmap(pool, sizeof(*pool));
 }
 
 API int trampfd_pool_backend(struct trampfd_pool *pool)
 {
-	int backend = -1;
+	struct instance *head;
 
 	if (!pool)
-		pool = &default_pool;
-	pool_make_ready(pool);
-	pthread_mutex_lock(&pool->lock);
-	if (pool->nr || !pool_grow(pool))
-		backend = pool->backend;
-	pthread_mutex_unlock(&pool->lock);
-	return backend;
+		pool = &trampfd_globals.pool;
+	head = load(&pool->instances);
+	if (!head && pool_grow(pool, NULL))
+		return -1;
+	return load(&pool->instances)->backend;
 }
 
 API int trampfd_set_backend(enum trampfd_backend backend)
@@ -502,6 +389,26 @@ API int trampfd_set_backend(enum trampfd_backend backend)
 		errno = EINVAL;
 		return -1;
 	}
-	__atomic_store_n(&backend_wanted, (int)backend, __ATOMIC_RELAXED);
+	store(&trampfd_globals.backend, (int)backend + 1);
 	return 0;
+}
+
+struct area {
+	trampfd_table_fn *f;
+	void *arg;
+};
+
+static int call_for_area(char *region, void *arg)
+{
+	const struct area *area = arg;
+	struct instance *in = instance_at(region);
+
+	return area->f(in, in->size, area->arg);
+}
+
+API int trampfd_walk_tables(trampfd_table_fn *f, void *arg)
+{
+	struct area area = { f, arg };
+
+	return trampfd_region_each(call_for_area, &area);
 }

@@ -1,48 +1,43 @@
 /* SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause) */
 /*
- * libtrampfd: trampolines of arm64, as the kernel's (arch/arm64/kernel/trampfd.c)
+ * libtrampfd: trampolines of arm64
  */
-#define TEXT_PAGE	65536
-#define TEXT_TABLE	65536
-
-#include "text_macros.S"
-
-	.macro	trampoline_data data, scratch
+	.macro	trampoline_data data
 	hint	#34		/* bti c */
-	ldr	\data, . + TEXT_TABLE - 4
-	ldr	\scratch, . + TEXT_TABLE
-	br	\scratch
+	ldr	\data, . + TABLE_OFFSET - 4
+	ldr	x16, . + TABLE_OFFSET
+	br	x16
 	.endm
 
-	.macro	trampoline_slot data, scratch
+	.macro	trampoline_slot data
 	hint	#34
-	adr	\data, . + TEXT_TABLE - 4
-	ldr	\scratch, . + TEXT_TABLE
-	br	\scratch
+	adr	\data, . + TABLE_OFFSET - 4
+	ldr	x16, . + TABLE_OFFSET
+	br	x16
 	.endm
 
-	.macro	data n
-	variant	TEXT_MODE_DATA, \n, 16, 16, 16, trampoline_data x\n, x16
+	.macro	data n, size
+	text	MODE_DATA, \n, 16, 16, \size, trampoline_data x\n
 	.endm
 
-	.macro	slot n
-	variant	TEXT_MODE_SLOT, \n, 16, 16, 16, trampoline_slot x\n, x16
+	.macro	slot n, size
+	text	MODE_SLOT, \n, 16, 16, \size, trampoline_slot x\n
 	.endm
 
-	text_begin
-	data	17
-	data	18
-	data	0
-	data	1
-	data	2
-	data	3
-	data	4
-	data	5
-	data	6
-	data	7
-	slot	17
-	slot	18
-	text_end
+	text_begin 65536
+	slot	17, LARGE
+	data	17, LARGE
+	data	18, LARGE
+	slot	18, SMALL
+	data	0, SMALL
+	data	1, SMALL
+	data	2, SMALL
+	data	3, SMALL
+	data	4, SMALL
+	data	5, SMALL
+	data	6, SMALL
+	data	7, SMALL
+	text_end 65536
 
 /* BTI and PAC: AAELF64, "Program Property" */
 	.section .note.gnu.property, "a", %note

@@ -1,45 +1,32 @@
 /* SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause) */
 /*
- * libtrampfd: trampolines of x86_64, as the kernel's (arch/x86/kernel/trampfd.c)
+ * libtrampfd: trampolines of x86_64.  Displacements count from the next
+ * instruction.
  */
-#define TEXT_PAGE	4096
-#define TEXT_TABLE	(8 * 8192)
-
-#include "text_macros.S"
-
-/* Displacements count from the next instruction. */
 	.macro	trampoline_data reg
 	endbr64
-	mov	table - code - 11(%rip), %\reg
-	jmp	*table - code - 9(%rip)
+	mov	TABLE_OFFSET - 11(%rip), %\reg
+	jmp	*TABLE_OFFSET - 9(%rip)
 	.balign	32, 0xcc
 	.endm
 
 	.macro	trampoline_slot reg
 	endbr64
-	lea	table - code - 11(%rip), %\reg
+	lea	TABLE_OFFSET - 11(%rip), %\reg
 	jmp	*8(%\reg)
-	.balign	32, 0xcc
+	.balign	16, 0xcc
 	.endm
 
-	.macro	data reg, dwarf
-	variant	TEXT_MODE_DATA, \dwarf, -1, 32, 16, trampoline_data \reg
-	.endm
-
-	.macro	slot reg, dwarf
-	variant	TEXT_MODE_SLOT, \dwarf, -1, 32, 16, trampoline_slot \reg
-	.endm
-
-	text_begin
-	data	r10, 10
-	data	rdi, 5
-	data	rsi, 4
-	data	rdx, 1
-	data	rcx, 2
-	data	r8, 8
-	data	r9, 9
-	slot	r10, 10
-	text_end
+	text_begin 4096
+	text	MODE_SLOT, 10, -1, 16, LARGE, trampoline_slot r10
+	text	MODE_DATA, 10, -1, 32, LARGE, trampoline_data r10
+	text	MODE_DATA, 5, -1, 32, SMALL, trampoline_data rdi
+	text	MODE_DATA, 4, -1, 32, SMALL, trampoline_data rsi
+	text	MODE_DATA, 1, -1, 32, SMALL, trampoline_data rdx
+	text	MODE_DATA, 2, -1, 32, SMALL, trampoline_data rcx
+	text	MODE_DATA, 8, -1, 32, SMALL, trampoline_data r8
+	text	MODE_DATA, 9, -1, 32, SMALL, trampoline_data r9
+	text_end 4096
 
 /* Indirect branch tracking and shadow stacks: AMD64 psABI, "Program Property" */
 	.section .note.gnu.property, "a", %note

@@ -14,40 +14,40 @@
  *
  * A *pool* says what its trampolines do (&struct trampfd_pool_attr); NULL is the
  * default pool, whose trampolines load the ABI's default register, see
- * "Registers" in linux/trampfd.h.  All of a pool's trampolines come in
- * *instances* of 2^n, each of a table of slots {data, code} and of the code that
- * reads it.  An instance is of one of two *backends*, which behave the same:
+ * "Registers" in linux/trampfd.h.  Each trampoline has a *slot*, which begins with
+ * {data, code} and can carry the context of the callback; each is found from the
+ * other by adding a constant.  libtrampfd(7) says where all of this lies in memory.
  *
- * - the kernel: trampfd_create(2), with the smallest stride that the mode has
- *   (&struct trampfd_create_args), which is the memory that a trampoline takes;
+ * Code comes from one of two *backends*, which behave the same:
+ *
+ * - the kernel: trampfd_create(2);
  * - the library: the same instructions, assembled into the library's own text
- *   for the registers that are of most use.  The text itself serves for the
- *   first instance of each kind; for more, the library's own file is mapped
- *   again, next to ordinary memory for the table.  A slot takes two words (arm in
- *   mode SLOT: four).  A table is of 4096 bytes, and where pages are larger it
- *   takes one nevertheless.
+ *   for the registers that are of most use.
  *
  * Unless one is asked for, the kernel is asked first, and the library takes its
  * place where the kernel does not have trampolines or may not give them (ENOSYS,
- * EPERM, EACCES, EOPNOTSUPP).
+ * EPERM, EACCES, EOPNOTSUPP).  ENOSYS is remembered, and the kernel not asked again.
+ * A program that is to make no system call that its seccomp filter may not know
+ * calls trampfd_set_backend(TRAMPFD_BACKEND_LIBRARY) first.
  *
  * Errors: a function that returns a pointer returns NULL, one that returns an
- * int -1, and errno says why.
+ * int -1, and errno says why.  What failed for lack of something (ENOMEM, EAGAIN,
+ * EMFILE, ENFILE) may be tried again.
  *
  * Threads: any function may be called by any thread at any time, but for the
  * same trampoline, or for a pool that is being destroyed, as for memory of
- * malloc().
+ * malloc().  There are no locks: a thread that is stopped, cancelled or has a lower
+ * priority holds up no other.  No function is a cancellation point.
  *
- * Signal handlers: calling a trampoline, trampfd_set(), trampfd_slot() and
- * trampfd_is_trampoline() are async-signal-safe; the other functions are not.
- *
- * fork(): the child has all trampolines, with slots of its own, and may use the
- * library as its parent may, whatever other threads of the parent were doing;
- * this takes handlers (pthread_atfork()) that _Fork(), vfork() and clone() do
- * not run.
+ * Signal handlers and fork(): all functions are async-signal-safe, but that the
+ * first to be called by a program reads its environment.  The child of a fork(),
+ * by whichever call, has all trampolines, with slots of its own, and may use the
+ * library as its parent may.
  */
 #ifndef LIBTRAMPFD_TRAMPFD_H
 #define LIBTRAMPFD_TRAMPFD_H
+
+#include <stddef.h>
 
 #include <linux/trampfd.h>
 
@@ -78,6 +78,10 @@ enum trampfd_backend {
  *	overwritten, where the mode needs one.
  * @backend: An &enum trampfd_backend; %TRAMPFD_BACKEND_AUTO leaves it to
  *	trampfd_set_backend() and the environment.
+ * @context_size: Bytes of context in each slot, which follow its two words; at
+ *	most %TRAMPFD_STRIDE_MAX with them.  A slot then takes the next power of two,
+ *	and 32 bytes at least; without a context, what the mode needs (``stride`` of
+ *	&struct trampfd_create_args).
  * @reserved: Must be 0.
  *
  * Zero means the default everywhere.  The library backend has
@@ -103,16 +107,20 @@ struct trampfd_pool_attr {
 	unsigned short data_reg;
 	unsigned short scratch_reg;
 	unsigned int backend;
-	unsigned int reserved[5];
+	unsigned int context_size;
+	unsigned int reserved[4];
 };
 
 /**
  * struct trampfd_slot - what a trampoline reads
  *
- * @data: Of trampfd_alloc() or trampfd_set().
- * @code: Likewise.
+ * @data: Of trampfd_alloc() or trampfd_set().  In %TRAMPFD_MODE_SLOT and
+ *	%TRAMPFD_MODE_PUSH, where the data register points to the slot, no
+ *	trampoline reads it.
+ * @code: Likewise; NULL if the trampoline is free.
  *
- * In %TRAMPFD_MODE_SLOT the data register points to it.
+ * The context follows.  A structure for it begins with these two words, and is
+ * aligned as a slot is, to its size up to the next power of two.
  */
 struct trampfd_slot {
 	void *data;
@@ -125,20 +133,23 @@ struct trampfd_pool;
  * trampfd_pool_create() - make a pool
  * @attr: What its trampolines do; NULL is as a structure of zeroes.
  *
- * The first instance is made at once, so that a request that can not be
+ * The first trampolines are made at once, so that a request that can not be
  * fulfilled fails here.
  *
  * Return: A pool for trampfd_alloc(), or NULL with errno:
  *
- * - EINVAL: the mode, a register or the backend does not exist, or @reserved is
- *   not 0
+ * - EINVAL: the mode, a register or the backend does not exist, the context is too
+ *   large, or @reserved is not 0
  * - EOPNOTSUPP: the ABI does not have this mode; or the library does not have
  *   these registers, and the kernel has no trampolines
- * - ENOMEM, EMFILE, ENFILE: memory, address space or descriptors are exhausted
+ * - ENOMEM, EMFILE, ENFILE: memory, address space, mappings or descriptors are
+ *   exhausted
+ * - EAGAIN: memory may not be locked (RLIMIT_MEMLOCK), as mlockall(MCL_FUTURE) wants
  * - any other error of trampfd_create(2): the kernel's answer, where the library
- *   can not take its place; ENOENT, ESTALE, EACCES or an error of open(2) or
- *   mmap(2) if the library was asked for: its file can not be found, is another
- *   now, or may be written by others and can not be shown to be the library's
+ *   can not take its place
+ * - EACCES, ESTALE, or an error of open(2) or mmap(2), if the library was asked for
+ *   and Linux is older than 5.13: its file can not be found, is another now, or may
+ *   be written by others
  */
 struct trampfd_pool *trampfd_pool_create(const struct trampfd_pool_attr *attr);
 
@@ -181,6 +192,8 @@ int trampfd_set_backend(enum trampfd_backend backend);
  * @code: Where it jumps to, a function or any other landing pad; not NULL.
  * @data: Any value.
  *
+ * What the context in its slot contains is not defined, as with malloc().
+ *
  * Return: The trampoline's address, to be called as the function that the
  * caller expects; or NULL with errno, EINVAL if @code is NULL, or as of
  * trampfd_pool_create().
@@ -204,10 +217,20 @@ int trampfd_set(void *trampoline, void *code, void *data);
  * trampfd_slot() - the slot of a trampoline
  * @trampoline: Of trampfd_alloc().
  *
- * Return: The slot, which may be read and changed as by trampfd_set(); its code
- * must not become NULL.  Or NULL with errno EINVAL, if @trampoline is none.
+ * Adds a constant, and checks nothing.
+ *
+ * Return: The slot, a &struct trampfd_slot and the context.  It may be read and
+ * changed as by trampfd_set(); its code must not become NULL.
  */
-struct trampfd_slot *trampfd_slot(const void *trampoline);
+void *trampfd_slot(const void *trampoline);
+
+/**
+ * trampfd_trampoline() - the trampoline of a slot
+ * @slot: Of trampfd_slot(), or what %TRAMPFD_MODE_SLOT leaves in the data register.
+ *
+ * Return: The trampoline.  Likewise.
+ */
+void *trampfd_trampoline(const void *slot);
 
 /**
  * trampfd_is_trampoline() - whether an address is one of a trampoline
@@ -224,9 +247,46 @@ int trampfd_is_trampoline(const void *address);
  *
  * Calling it afterwards jumps to address 0, until it is allocated again or its
  * memory is returned to the system.  What is no trampoline, or is free already,
- * ends the process (abort(3)).  errno stays as it is.
+ * ends the process (abort(3)).  errno stays as it is.  Memory is returned when all
+ * trampolines that were mapped at once are free, except for small amounts and one
+ * reserve; it stays mapped.
  */
 void trampfd_free(void *trampoline);
+
+typedef int trampfd_table_fn(void *table, size_t size, void *arg);
+
+/**
+ * trampfd_walk_tables() - tell a garbage collector where contexts are
+ * @f: Called with the memory that has the slots of some trampolines, and @arg; if
+ *	it does not return 0, that ends it.
+ * @arg: Any value.
+ *
+ * Pointers in slots are in no memory that a conservative collector scans by itself.
+ * libtrampfd(7) has an example.  (LeakSanitizer is told by the library.)
+ *
+ * Return: 0, or what @f returned.
+ */
+int trampfd_walk_tables(trampfd_table_fn *f, void *arg);
+
+/**
+ * trampfd_nested_created() - make a trampoline for a nested function of GCC
+ * @chain: The frame that the function belongs to.
+ * @func: The function.
+ * @dst: A void * in that frame, which gets the trampoline.
+ *
+ * What libtrampfd-gcc calls in the place of libgcc's
+ * __gcc_nested_func_ptr_created().  Ends the process if there is none.
+ */
+void trampfd_nested_created(void *chain, void *func, void *dst);
+
+/**
+ * trampfd_nested_deleted() - free a trampoline of the calling frame
+ *
+ * That of the calling thread whose @dst is nearest above the stack pointer, so that
+ * coroutines may end in any order, in the thread in which they began.  What
+ * longjmp() leaves behind stays until the thread ends.
+ */
+void trampfd_nested_deleted(void);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause) */
+/*
+ * libtrampfd: trampolines in the library's own text: the same instructions as the
+ * kernel's (arch/ARCH/kernel/trampfd*.c says why them), for the registers that
+ * trampfd.h lists.
+ *
+ * Each text_ABI.S has macros that assemble one trampoline, TABLE_OFFSET below its
+ * slot, and a list: text_begin, a text for each mode and its registers, the largest
+ * first, text_end.  Trampolines are as near to each other as the smallest stride
+ * is; a larger stride uses every second, fourth and so on.  TEXT_PAGE is the
+ * largest page that the architecture has.
+ */
+#define TABLE_OFFSET	0x80000
+
+#define MODE_DATA	0
+#define MODE_SLOT	1
+#define MODE_PUSH	2
+
+#define LARGE		65536	/* for what libffi and GCC use, and the defaults */
+#define SMALL		4096
+
+	.section .note.GNU-stack, "", %progbits
+
+	.macro	text_begin page
+	.section .rodata.trampfd_texts, "a", %progbits
+	.balign	4
+	.globl	trampfd_texts
+	.hidden	trampfd_texts
+	.type	trampfd_texts, %object
+trampfd_texts:
+	.section .text.trampfd_text, "ax", %progbits
+	.balign	\page
+	.globl	trampfd_text
+	.hidden	trampfd_text
+trampfd_text:
+	.endm
+
+/* Registers are DWARF numbers, -1 if there is none.  Each row is a struct text. */
+	.macro	text mode, data_reg, scratch_reg, stride, size, trampoline:vararg
+	.section .rodata.trampfd_texts
+	.long	\mode
+	.short	\data_reg + 1, \scratch_reg + 1
+	.long	\stride, \size
+	.section .text.trampfd_text
+	.rept	\size / \stride
+	\trampoline
+	.endr
+	.endm
+
+	.macro	text_end page
+	.section .rodata.trampfd_texts
+	.fill	4, 4, 0
+	.size	trampfd_texts, . - trampfd_texts
+	.section .text.trampfd_text
+	.balign	\page, 0
+	.globl	trampfd_text_end
+	.hidden	trampfd_text_end
+trampfd_text_end:
+	.endm
+
+#if defined(__x86_64__) && !defined(__ILP32__)
+#include "text_x86_64.S"
+#elif defined(__i386__)
+#include "text_i386.S"
+#elif defined(__aarch64__) && !defined(__ILP32__)
+#include "text_arm64.S"
+#elif defined(__arm__)
+#include "text_arm.S"
+#elif defined(__riscv) && __riscv_xlen == 64
+#include "text_riscv64.S"
+#else
+#error "this ABI has no text_ABI.S"
+#endif

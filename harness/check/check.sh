@@ -99,18 +99,21 @@ is_cost_known() { # KERNEL ABI
 # Both backends where the kernel has trampolines, else what is chosen by itself;
 # a tenth of a million trampolines unless it is for check-all
 library_tests() { # KERNEL
-	local abi abis dir TIMEOUT=${TIMEOUT:-900}
+	local abi abis dir test TIMEOUT=${TIMEOUT:-900}
 	export TIMEOUT
 	abis=$(fact abis "$1")
 	for abi in $abis; do
 		is_library_tested "$abi" || continue
 		dir=$WORK/library/$abi
-		# shellcheck disable=SC2086 # none or one
-		guest_tap "library, $abi on $1" '' "$1" "$dir/library_test" $quick
-		# Debian's C library of armhf is to be loaded with pages of 4 KiB alone.
-		case $abi,$1 in arm,*-16k | arm,*-64k) continue ;; esac
-		# shellcheck disable=SC2086
-		FILES=$(xargs <"$dir/shared.files") guest_tap "shared library, $abi on $1" '' "$1" "$dir/shared" $quick
+		for test in $(<"$dir/tests"); do
+			# shellcheck disable=SC2086 # none or one
+			guest_tap "$test, $abi on $1" '' "$1" "$dir/$test" $quick
+			# Debian's C library of armhf is to be loaded with pages of 4 KiB alone.
+			case $abi,$1 in arm,*-16k | arm,*-64k) continue ;; esac
+			# shellcheck disable=SC2086
+			FILES=$(xargs <"$dir/shared.files") guest_tap "$test, shared library, $abi on $1" \
+				'' "$1" "$dir/shared-$test" $quick
+		done
 	done
 }
 
@@ -335,7 +338,8 @@ for arch; do
 done
 case " $* " in *" x86_64 "*)
 	for promise in ${all:+exports_are_those_of_the_version_script installed_library_is_complete suite_passes_on_the_host \
-		fast_path_is_short sanitizers_find_nothing example_runs}; do
+		fast_path_is_short library_has_no_thread_local_storage plugins_come_and_go library_loads_on_musl \
+		collector_finds_contexts sanitizers_find_nothing valgrind_finds_nothing links_with_lto example_runs}; do
 		step "library: ${promise//_/ }" "$ROOT/harness/check/library.sh" "$promise"
 	done
 	step "libffi's closures over libtrampfd" "$ROOT/harness/libffi/check.sh" --quick x86_64

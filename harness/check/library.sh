@@ -1,9 +1,9 @@
 #!/bin/bash
 # Builds libtrampfd (tools/lib/trampfd) and its tests, or checks a promise of it
 # on this machine, whose kernel has no trampolines: those of the library's text.
-#   library.sh ABI       in $WORK/library/<abi>: library_test, static, and what a
-#                        guest needs for the shared one: the program `shared` and
-#                        the list of FILES in shared.files
+#   library.sh ABI       in $WORK/library/<abi>: the tests, static, their names in
+#                        `tests`, and what a guest needs for the shared ones: for each a
+#                        program shared-TEST, and the list of FILES in shared.files
 #   library.sh PROMISE   one of those below, named after what it checks
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
@@ -24,26 +24,30 @@ lmake() { # ABI OUTPUT TARGET... [VARIABLE=...]
 
 # The dynamic linker is run by a script: vm.sh takes no program that needs one.
 shared_for_guest() { # ABI DIRECTORY
-	local interpreter file cc
+	local interpreter file cc test
 	cc=$(fact cc "$1")
 	interpreter=$(readelf -lW "$2/library_test_shared" | sed -n 's/.*interpreter: \(.*\)]$/\1/p')
-	{
-		for file in libc.so.6 "${interpreter##*/}"; do
-			echo "$($cc -print-file-name="$file"):lib/$file"
-		done
-		echo "$2/libtrampfd.so.0:lib/libtrampfd.so.0"
-		echo "$2/library_test_shared"
-	} >"$2/shared.files"
-	printf '#!/bin/sh\nexec /lib/%s --library-path /lib /library_test_shared "$@"\n' \
-		"${interpreter##*/}" >"$2/shared"
-	chmod +x "$2/shared"
+	# pthread_cancel() loads libgcc_s.
+	for file in libc.so.6 libgcc_s.so.1 "${interpreter##*/}"; do
+		echo "$($cc -print-file-name="$file"):lib/$file"
+	done >"$2/shared.files"
+	echo "$2/libtrampfd.so.0:lib/libtrampfd.so.0" >>"$2/shared.files"
+	for test in "${tests[@]}"; do
+		echo "$2/${test}_shared" >>"$2/shared.files"
+		printf '#!/bin/sh\nexec /lib/%s --library-path /lib /%s_shared "$@"\n' \
+			"${interpreter##*/}" "$test" >"$2/shared-$test"
+		chmod +x "$2/shared-$test"
+	done
 }
+
+tests=(library_test process_test text_test)
 
 build() { # ABI
 	local out=$WORK/library/$1 log=$LOG/library-$1.log
 	rm -rf "$out" && mkdir -p "$out"
 	lmake "$1" "$out" all tests CFLAGS="-O2 -g -Werror" >"$log" 2>&1 ||
 		die "libtrampfd for $1 does not compile: $(grep -m3 -E 'error: |\*\*\*' "$log") (log: $log)"
+	echo "${tests[@]}" >"$out/tests"
 	shared_for_guest "$1" "$out"
 }
 
@@ -60,9 +64,9 @@ exports_are_those_of_the_version_script() {
 		diff <(sed -n 's/^\t\t\([a-z_]*\);/\1/p' "$TREE/tools/lib/trampfd/libtrampfd.map" | sort) \
 			<(nm -D --defined-only "$out/libtrampfd.so.0" |
 				awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort)
-		# In a static program no name of ours can clash with one of its own.
+		# No name of ours clashes with one of a static program.
 		nm -g --defined-only "$out/libtrampfd.a" |
-			awk 'NF == 3 && $3 !~ /^trampfd_/ { print $3; found = 1 } END { exit found }'
+			awk 'NF == 3 && $3 !~ /^(trampfd_|__x86[.]get_pc_thunk)/ { print $3; found = 1 } END { exit found }'
 		# There may always be callbacks.
 		readelf -dW "$out/libtrampfd.so.0" | grep -q 'FLAGS_1.*NODELETE'
 		# Nothing of ours runs before main().
@@ -73,9 +77,9 @@ exports_are_those_of_the_version_script() {
 
 # Installed, found by pkg-config, used by C and C++ with nothing of the tree.
 installed_library_is_complete() {
-	local out include flags std
+	local out include flags std page
 	out=$(scratch installed)
-	lmake x86_64 "$out/obj" install install_uapi_headers DESTDIR="$out/root" prefix=/usr CFLAGS=-O2
+	lmake x86_64 "$out/obj" install DESTDIR="$out/root" prefix=/usr CFLAGS=-O2
 	export PKG_CONFIG_LIBDIR=$out/root/usr/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$out/root
 	cat >"$out/main.c" <<-END
 		static void f(void) { }
@@ -94,29 +98,126 @@ installed_library_is_complete() {
 	gcc -static -I "$out/root/usr/include" -include trampfd.h -o "$out/main" "$out/main.c" \
 		-L"$out/root/usr/lib" -ltrampfd
 	"$out/main"
-	[ -e "$out/root/usr/share/man/man3/libtrampfd.3" ]
+	for page in $(sed -n 's/^\t\t\([a-z_]*\);/3 \1/p' "$TREE/tools/lib/trampfd/libtrampfd.map" | tr ' ' :) \
+		3:libtrampfd 7:libtrampfd; do
+		MANPATH=$out/root/usr/share/man man --warnings "${page%:*}" "${page#*:}" \
+			>"$out/page" 2>"$out/warnings"
+		[ -s "$out/page" ] && [ ! -s "$out/warnings" ]
+	done
 }
 
-# Those tests that do not measure memory, of which a sanitizer takes its own.
-suite_with() { # FLAG
-	local out options=() test
-	out=$(scratch "sanitized${1//[^a-z]/-}")
-	for test in backend_that_is_asked_for_is_used every_register_and_mode_works \
-		each_trampoline_has_its_own_slot allocated_and_freed_in_any_order slots_are_used_again \
-		pool_leaves_nothing_behind threads_use_the_same_pool fork_while_threads_allocate \
-		stopped_thread_holds_up_no_other thread_that_ends_keeps_nothing \
-		what_threads_have_at_hand_does_not_keep_memory what_a_thread_freed_is_there_for_others \
-		signal_handlers_call_trampolines nested_functions_of_gcc \
-		library_takes_the_place_of_the_kernel; do options+=(-t "$test"); done
-	lmake x86_64 "$out" "$out/library_test_shared" CFLAGS="-O1 -g $1 -DTHREAD_STEPS=5000"
-	LD_LIBRARY_PATH=$out ASAN_OPTIONS=detect_leaks=0 \
-		"$out/library_test_shared" "${options[@]}" 2>&1 | tee "$out/log"
-	if grep -E 'ERROR: |WARNING: |runtime error' "$out/log"; then return 1; fi
+# What an initial-exec model needs is not there for dlopen(), or runs out.
+library_has_no_thread_local_storage() {
+	local out abi file
+	for abi in x86_64 i386 arm64 arm riscv64; do
+		out=$WORK/library/$abi
+		[ -d "$out" ] || continue
+		lmake "$abi" "$out" "$out/plugin.so"
+		for file in libtrampfd.so.0 plugin.so; do
+			if readelf -lW "$out/$file" | grep TLS; then return 1; fi
+		done
+	done
 }
 
+# A plugin with the library in it, in two copies; its trampolines are no more when it is
+plugins_come_and_go() {
+	local out
+	out=$(scratch plugins)
+	lmake x86_64 "$out" "$out/plugin.so" "$out/host" CFLAGS="-O2 -Werror"
+	cp "$out/plugin.so" "$out/plugin2.so"
+	"$out/host" 1000 "$out/plugin.so" "$out/plugin2.so"
+	"$out/host" 100000 "$out/plugin.so"
+}
+
+library_loads_on_musl() {
+	local out
+	out=$(scratch musl)
+	lmake x86_64 "$out" all "$out/plugin.so" "$out/host" "$out/checked" CC=musl-gcc CFLAGS=-O2
+	"$out/host" 10 "$out/plugin.so"
+	LD_LIBRARY_PATH=$out "$out/checked"
+}
+
+# As libtrampfd(7) says, of 100 contexts that only slots have the addresses of
+collector_finds_contexts() {
+	local out
+	out=$(scratch collector)
+	lmake x86_64 "$out" all CFLAGS=-O2
+	sed -n '/^\.\\" harness/,/^\.EE/{/^\./d;p}' "$TREE/tools/lib/trampfd/libtrampfd.7" >"$out/roots.c"
+	cat >"$out/main.c" <<-'END'
+		#include <gc.h>
+		#include <stdio.h>
+		#include "roots.c"
+
+		static int collected;
+
+		static void count(void *context, void *data) { collected++; }
+		static void f(void) { }
+
+		static void make(struct trampfd_pool *pool)
+		{
+			for (int i = 0; i < 100; i++) {
+				void *context = GC_MALLOC(64);
+
+				GC_REGISTER_FINALIZER(context, count, NULL, NULL, NULL);
+				trampfd_alloc(pool, (void *)f, context);
+			}
+		}
+
+		int main(int argc, char **argv)
+		{
+			GC_INIT();
+			if (argc == 1)
+				trampfd_use_gc();
+			make(NULL);
+			for (int i = 0; i < 4; i++)
+				GC_gcollect();
+			GC_invoke_finalizers();
+			printf("%d of 100 collected\n", collected);
+			return 0;
+		}
+	END
+	gcc -O2 -I "$TREE/tools/lib/trampfd" -isystem "$("$ROOT/harness/kernel/headers.sh" x86_64)" \
+		-o "$out/main" "$out/main.c" "$out/libtrampfd.a" -lgc -pthread
+	"$out/main" | grep -qx '0 of 100 collected'
+	"$out/main" without | tee /dev/stderr | grep -q '^[1-9]'
+}
+
+# The program alone, and the library too
 sanitizers_find_nothing() {
-	suite_with -fsanitize=thread
-	suite_with -fsanitize=address,undefined
+	local out cc flag plain
+	plain=$(scratch plain)
+	lmake x86_64 "$plain" "$plain/checked"
+	for cc in gcc clang-22; do
+		for flag in thread address,undefined; do
+			out=$(scratch "sanitized-$cc-${flag%,*}")
+			lmake x86_64 "$out" "$out/checked" CC="$cc" CFLAGS="-O1 -g -fsanitize=$flag"
+			LD_LIBRARY_PATH=$out "$out/checked" 2>&1 | tee "$out/log"
+			LD_LIBRARY_PATH=$plain "$out/checked" 2>&1 | tee -a "$out/log"
+			if grep -E 'ERROR: |WARNING: |runtime error' "$out/log"; then return 1; fi
+			[ "$(grep -c '^done$' "$out/log")" = 2 ]
+		done
+	done
+}
+
+valgrind_finds_nothing() {
+	local out tool
+	out=$(scratch valgrind)
+	lmake x86_64 "$out" "$out/checked"
+	for tool in helgrind drd memcheck; do
+		LD_LIBRARY_PATH=$out valgrind -q --error-exitcode=1 --tool=$tool "$out/checked" 500
+	done
+}
+
+links_with_lto() {
+	local out
+	out=$(scratch lto)
+	lmake x86_64 "$out/gcc" all "$out/gcc/checked" CC=gcc AR=gcc-ar CFLAGS="-O2 -flto -Werror"
+	lmake x86_64 "$out/clang" all "$out/clang/checked" CC=clang-22 AR=llvm-ar-22 CFLAGS="-O2 -flto -Werror"
+	gcc -O2 -flto -I "$TREE/tools/lib/trampfd" -isystem "$("$ROOT/harness/kernel/headers.sh" x86_64)" \
+		-o "$out/checked" "$TREE/tools/lib/trampfd/tests/checked.c" "$out/gcc/libtrampfd.a" -pthread
+	for out in "$out/checked" "$out/gcc/checked" "$out/clang/checked"; do
+		LD_LIBRARY_PATH=${out%/*} "$out"
+	done
 }
 
 # The library alone, by the difference of two runs
@@ -139,11 +240,11 @@ fast_path_is_short() {
 }
 
 suite_passes_on_the_host() {
-	local out=$WORK/library/x86_64
-	(cd "$out" && ./library_test)
-	LD_LIBRARY_PATH=$out "$out/library_test_shared"
-	# By a name that is no more once it is found, and by the dynamic linker
-	(cd "$out" && LD_LIBRARY_PATH=. ./library_test_shared -t each_trampoline_has_its_own_slot)
+	local out=$WORK/library/x86_64 test
+	for test in $(<"$out/tests"); do
+		(cd "$out" && "./$test")
+		LD_LIBRARY_PATH=$out "$out/${test}_shared"
+	done
 	/lib64/ld-linux-x86-64.so.2 --library-path "$out" "$out/library_test_shared" \
 		-t each_trampoline_has_its_own_slot
 }

@@ -78,6 +78,7 @@ void *__real_mmap(void *addr, size_t size, int prot, int flags, int fd, off_t of
 void *__real_mmap64(void *addr, size_t size, int prot, int flags, int fd, off64_t offset);
 int __real_munmap(void *addr, size_t size);
 int __real_mprotect(void *addr, size_t size, int prot);
+void *__real_mremap(void *old, size_t old_size, size_t size, int flags, void *addr);
 
 /*
  * targets.S: the data comes in the default register, as the slot's address there, or

@@ -15,7 +15,7 @@ abi=$1
 out=$WORK/bench/$abi
 
 # The calls that methods make, not those of malloc()
-wrap=-Wl,--wrap=mmap,--wrap=mmap64,--wrap=munmap,--wrap=mprotect
+wrap=-Wl,--wrap=mmap,--wrap=mmap64,--wrap=munmap,--wrap=mprotect,--wrap=mremap
 
 compile() { # PROGRAM FLAVOUR NAME [FLAG...]
 	local program=$1 flavour=$2 name=$3 libffi

@@ -30,7 +30,7 @@ kernel=${KERNEL:-$(fact kernel "$abi")}
 [ "$(fact srcarch "$kernel")" != x86 ] || export CPU=max,-erms
 compile exact "$here"/{exact,trampfd}.c "$here/targets.S"
 compile bench-exact "$here"/{bench,table,methods,trampfd}.c "$here/targets.S" \
-	-Wl,--wrap=mmap,--wrap=mmap64,--wrap=munmap,--wrap=mprotect
+	-Wl,--wrap=mmap,--wrap=mmap64,--wrap=munmap,--wrap=mprotect,--wrap=mremap
 measure exact >"$out/exact.tsv"
 numbers=(1 100000)
 [ "$abi" != x86_64 ] || numbers+=(1000000)

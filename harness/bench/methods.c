@@ -48,6 +48,13 @@ int __wrap_mprotect(void *addr, size_t size, int prot)
 	return __real_mprotect(addr, size, prot);
 }
 
+/* libtrampfd gives the address. */
+void *__wrap_mremap(void *old, size_t old_size, size_t size, int flags, void *addr)
+{
+	mapping_calls++;
+	return __real_mremap(old, old_size, size, flags, addr);
+}
+
 /* What was mapped, for release() */
 static struct {
 	void *start;

@@ -17,12 +17,13 @@ out=$WORK/bench/$abi
 # The calls that methods make, not those of malloc()
 wrap=-Wl,--wrap=mmap,--wrap=mmap64,--wrap=munmap,--wrap=mprotect,--wrap=mremap
 
-compile() { # PROGRAM FLAVOUR NAME [FLAG...]
-	local program=$1 flavour=$2 name=$3 libffi
+compile() { # PROGRAM FLAVOUR NAME [FLAG...]; trixie: its libffi, else the newest
+	local program=$1 flavour=$2 name=$3 libffi version=3.8.0 variant=$2
 	local sources=("$here"/{"$program",table,methods,libraries}.c "$here/targets.S")
 	[ "$program" = native ] || sources+=("$here/trampfd.c")
 	shift 3
-	libffi=$("$ROOT/harness/libffi/build.sh" "$abi" "$flavour")
+	[ "$flavour" != trixie ] || { version=3.4.8 && variant=debian; }
+	libffi=$(LIBFFI=$version "$ROOT/harness/libffi/build.sh" "$abi" "$variant")
 	# shellcheck disable=SC2086 # words
 	$cc $link -O2 -ftls-model=local-exec -Wall -Wextra $wrap \
 		-D_GNU_SOURCE -D"ABI_$abi" -DFFI_NAME="\"$name\"" -isystem "$include" \
@@ -33,10 +34,11 @@ compile() { # PROGRAM FLAVOUR NAME [FLAG...]
 compile_all() { # PROGRAM [FLAG...]
 	local program=$1
 	shift
-	compile "$program" static "libffi, static trampolines" -DFFI_STATIC -I "$ffcall/usr/include" "$@" \
+	compile "$program" static "libffi 3.8.0, static trampolines" -DFFI_STATIC -I "$ffcall/usr/include" "$@" \
 		"$ffcall"/usr/lib/*/libcallback.a "${locks[@]}"
-	compile "$program" debian "libffi of Debian" "$@"
-	compile "$program" trampfd "libffi over libtrampfd" "$@"
+	compile "$program" debian "libffi 3.8.0" "$@"
+	compile "$program" trampfd "libffi 3.8.0 over libtrampfd" "$@"
+	compile "$program" trixie "libffi 3.4.8" "$@"
 }
 
 # Debian's, of the ABI's architecture

@@ -17,7 +17,7 @@ kernel=$(fact kernel "$abi")
 out=$("$ROOT/harness/bench/build.sh" "$abi")
 results=()
 "$ROOT/harness/kernel/kernel.sh" "$kernel"
-for flavour in static debian trampfd; do
+for flavour in static debian trampfd trixie; do
 	say "benchmark: $abi on $kernel, with libffi $flavour ..."
 	APPEND=norandmaps ICOUNT=yes MEM=2G TIMEOUT=14400 FILES=$out/sandbox \
 		"$ROOT/harness/guest/vm.sh" "$kernel" "$out/bench-$flavour" "$@" >"$out/$flavour.tsv" </dev/null

@@ -27,7 +27,7 @@ x86_64) export_code 1 64 ;;
 i386) export_code 2 0 ;;
 esac
 results=()
-for flavour in static debian trampfd; do
+for flavour in static debian trampfd trixie; do
 	say "native calls: $abi, with libffi $flavour ..."
 	TRAMPFD_BACKEND=library "$out/native-$flavour" "$rounds" "${files[@]}" >"$out/native-$flavour.tsv"
 	results+=("$out/native-$flavour.tsv")

@@ -363,7 +363,10 @@ if [ -n "$all" ]; then
 		for variant in $(fact checkers "$arch") without-trampfd; do check_variant "$arch-$variant"; done
 	done
 	for arch; do
-		[ "$arch" = riscv64 ] || step "libffi's test suite over libtrampfd, $arch" "$ROOT/harness/libffi/check.sh" "$arch"
+		for version in 3.8.0 3.4.8; do
+			LIBFFI=$version step "test suite of libffi $version over libtrampfd, $arch" \
+				"$ROOT/harness/libffi/check.sh" "$arch"
+		done
 	done
 	case " $* " in *" x86_64 "*)
 		step "callbacks of Debian's runtimes" "$ROOT/harness/runtimes/run.sh"

@@ -1,11 +1,12 @@
 #!/bin/bash
-# Builds Debian's libffi for an ABI in $WORK/libffi/<abi>-<flavour>, as Debian
+# Builds libffi for an ABI in $WORK/libffi/<version>/<abi>-<flavour>, as Debian
 # builds it but for what the flavour says:
 #   build.sh ABI FLAVOUR
-# debian    as it is
+# debian    with dynamic trampolines
 # static    with libffi's own trampolines that are not written at run time
-# trampfd   with the patches of this directory, over libtrampfd, which becomes a
+# trampfd   with the patches of <version>/, over libtrampfd, which becomes a
 #           part of libffi.so
+# LIBFFI: the version, 3.8.0 (the default) or 3.4.8, which trixie has.
 # The tests of tests/ are added to the test suite of each. Prints the directory.
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
@@ -15,11 +16,12 @@
 . "$ROOT/harness/guest/apt.sh"
 
 here=$ROOT/harness/libffi
-version=3.4.8-2 # of trixie, what the patches are for
+version=${LIBFFI:-3.8.0}
+patches=("$here/$version"/*.patch)
 apt=$CACHE/libffi/apt
 abi=$1 flavour=$2
-out=$WORK/libffi/$abi-$flavour
-log=$LOG/libffi-$abi-$flavour.log
+out=$WORK/libffi/$version/$abi-$flavour
+log=$LOG/libffi-$version-$abi-$flavour.log
 
 source_package() {
 	local log=$LOG/libffi-source.log status
@@ -28,12 +30,21 @@ source_package() {
 	flock 7
 	[ ! -d "$CACHE/libffi/$version" ] || return 0
 	say "fetching the source of libffi $version ..."
-	logged "$log" fetch_source trixie "libffi=$version"
+	logged "$log" "fetch_$version"
 	[ "$status" = 0 ] ||
 		die "apt-get could not fetch the source of libffi $version; is there a network?" \
 			"$(grep -m1 '^E:' "$log") (log: $log)"
-	mv "$apt/libffi-${version%-*}" "$CACHE/libffi/$version"
+	mv "$apt/libffi-$version" "$CACHE/libffi/$version"
 	rm -rf "$apt"
+}
+
+# With Debian's patches
+fetch_3.4.8() { fetch_source trixie libffi=3.4.8-2; }
+
+# Debian's change nothing for Linux.
+fetch_3.8.0() {
+	fetch_source sid --tar-only libffi=3.8.0-2
+	tar -xf libffi_3.8.0.orig.tar.*
 }
 
 patched_source() {
@@ -41,7 +52,7 @@ patched_source() {
 	cp -R "$CACHE/libffi/$version" "$out/source"
 	cd "$out/source"
 	if [ "$flavour" = trampfd ]; then
-		for patch in "$here"/*.patch; do patch -p1 --fuzz=0 <"$patch"; done
+		for patch in "${patches[@]}"; do patch -p1 --fuzz=0 <"$patch"; done
 	fi
 	cp "$here"/tests/*.c testsuite/libffi.closures/
 	autoreconf -fi
@@ -86,16 +97,17 @@ case $flavour in
 debian | static | trampfd) ;;
 *) die "no such flavour: '$flavour' (there are: debian static trampfd)" ;;
 esac
+[ -e "${patches[0]}" ] || die "no such version of libffi: '$version' (there are: 3.8.0 3.4.8)"
 cc=$(fact cc "$abi")
 cross=$(fact cross "$abi")
 debarch=$(fact debarch "$abi")
 open_work
-mkdir -p "$WORK/libffi"
+mkdir -p "$WORK/libffi/$version"
 lock "$out"
 include=$("$ROOT/harness/kernel/headers.sh" "$abi")
 key=$({
 	echo "$version"
-	find "$here"/*.patch "$here/build.sh" "$here/tests" -type f -print0 | sort -z | xargs -0 cat
+	find "${patches[@]}" "$here/build.sh" "$here/tests" -type f -print0 | sort -z | xargs -0 cat
 	find "$TREE/tools/lib/trampfd" -maxdepth 1 -type f -name '*.[chS]' -print0 |
 		sort -z | xargs -0 cat
 } | sha256sum)

@@ -1,6 +1,7 @@
 #!/bin/bash
-# Checks libffi over libtrampfd: whatever of libffi's test suite passes with
-# Debian's own passes with ours in the sandbox, where Debian's has no closures.
+# Checks libffi (of version LIBFFI, see build.sh) over libtrampfd: whatever of its
+# test suite passes unpatched passes with ours in the sandbox, where unpatched there
+# are no closures.
 # With ours shared and static, on each kernel that runs the ABI, and on one
 # without trampfd. A table says how many passed.
 #   check.sh [--quick] ABI...
@@ -53,7 +54,7 @@ run_ours() { # WHAT ARGUMENT...
 	shift
 	run trampfd "$what" --sandbox "$@" "$abi" trampfd
 	[ ! -s "$forbidden" ] || complain "$abi on $KERNEL, $what: memory both writable and executable"
-	compare "$abi on $KERNEL, $what: pass with Debian's libffi and not with ours" \
+	compare "$abi on $KERNEL, $what: pass unpatched and not with ours" \
 		"$lists/debian" "$lists/trampfd"
 }
 
@@ -63,24 +64,24 @@ symbols() { # FLAVOUR
 	nm -D --defined-only "$out/build/.libs/libffi.so.8" | cut -d' ' -f2- | sort
 }
 
-# Of the closures' tests some fail with Debian's own in the sandbox, or it is none.
+# Unpatched, some of the closures' tests fail in the sandbox, or it is none.
 check() {
 	local kernels first
 	kernels=$(kernels_of "$abi")
 	first=${kernels%% *}
 	for KERNEL in $kernels $first-without-trampfd; do "$ROOT/harness/kernel/kernel.sh" "$KERNEL"; done
 	KERNEL=$first
-	run debian "Debian's" "$abi" debian
-	run debian-sandbox "Debian's, sandbox" --sandbox "$abi" debian
+	run debian "unpatched" "$abi" debian
+	run debian-sandbox "unpatched, sandbox" --sandbox "$abi" debian
 	run_ours "ours, sandbox"
 	[ -n "$(comm -13 "$lists/debian-sandbox" "$lists/trampfd")" ] ||
-		complain "$abi: Debian's closures work in the sandbox"
+		complain "$abi: unpatched closures work in the sandbox"
 	run_ours "ours, static, sandbox" --static
 	for KERNEL in ${kernels#"$first"} $first-without-trampfd; do run_ours "ours, sandbox"; done
 	symbols debian >"$lists/symbols-debian"
 	symbols trampfd >"$lists/symbols-trampfd"
 	cmp "$lists/symbols-debian" "$lists/symbols-trampfd" ||
-		complain "$abi: other symbols than Debian's"
+		complain "$abi: other symbols than unpatched"
 }
 
 check_quickly() {

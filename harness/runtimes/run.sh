@@ -56,7 +56,7 @@ programs() {
 	$cc -static -O2 -Wall -Wextra -isystem "$include" -o "$out/sandbox" "$ROOT/harness/guest/sandbox.c"
 	$cc -O2 -Wall -Wextra -Wl,-z,execstack -o "$out/nested" "$here/nested.c"
 	for flavour in static trampfd; do
-		dir=$("$ROOT/harness/libffi/build.sh" x86_64 "$flavour")
+		dir=$(LIBFFI=3.4.8 "$ROOT/harness/libffi/build.sh" x86_64 "$flavour")
 		cp "$dir/build/.libs/libffi.so.8" "$out/$flavour.so"
 	done
 	$cc -O2 -Wall -Wextra -I "$dir/build/include" -o "$out/closures" \

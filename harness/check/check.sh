@@ -288,7 +288,7 @@ if [ -n "$kernels" ]; then
 	exit
 fi
 for promise in missing_mmdebstrap_is_named missing_network_is_named missing_room_is_named \
-	second_overlay_changes_nothing \
+	cached_object_follows_what_it_includes second_overlay_changes_nothing \
 	overlay_follows_the_checkout bad_hunk_is_refused full_disk_is_named; do
 	step "${promise//_/ }" "$ROOT/harness/check/test-harness.sh" $promise
 done

@@ -98,6 +98,25 @@ overlay_follows_the_checkout() {
 	[ ! -e "$tree/fs/harness-test" ] || die "a file that left the checkout stayed in the tree"
 }
 
+# As the kernel's image does its compressed self, at whatever size
+cached_object_follows_what_it_includes() {
+	local object cc=("$ROOT/harness/kernel/ccache.sh" x86_64-linux-gnu-gcc -Wp,-MMD,d -c -o)
+	export CCACHE_DIR=$scratch/ccache
+	cd "$scratch"
+	for object in one two; do
+		echo "$object" >included
+		echo '#include "included.h"' >c.c
+		echo "const char *const c = \"$object\";" >included.h
+		echo '.incbin "included"' >s.S
+		"${cc[@]}" "$object.o" c.c
+		"${cc[@]}" "$object-s.o" s.S
+		grep -q "$object" "$object.o"
+		grep -q "$object" "$object-s.o"
+	done
+	"${cc[@]}" again.o c.c
+	ccache --print-stats | grep -qx "direct_cache_hit.1"
+}
+
 bad_hunk_is_refused() {
 	copy_checkout
 	printf '%s\n' '--- a/fs/open.c' '+++ b/fs/open.c' '@@ -1,1 +1,1 @@' '-no such line' '+another' \

@@ -22,7 +22,7 @@ kmake() { # KERNEL DIRECTORY ARGUMENT...
 	read_facts facts "$1"
 	cross=${facts[cross]}
 	make -C "$TREE" O="$2" ARCH="${facts[make_arch]}" \
-		CROSS_COMPILE="$cross" CC="ccache ${cross}gcc${facts[gcc]}" LOCALVERSION= \
+		CROSS_COMPILE="$cross" CC="$ROOT/harness/kernel/ccache.sh ${cross}gcc${facts[gcc]}" LOCALVERSION= \
 		KBUILD_BUILD_TIMESTAMP=1970-01-01 KBUILD_BUILD_VERSION=1 \
 		KBUILD_BUILD_USER=trampfd KBUILD_BUILD_HOST=trampfd \
 		-j"$(nproc)" "${@:3}"

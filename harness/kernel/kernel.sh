@@ -133,7 +133,7 @@ sparse=0 compiler=()
 case $lint in
 lint) sparse=2 ;;
 clang) # x32 is not for LLVM's objcopy
-	compiler=(CROSS_COMPILE='' LLVM="$llvm" CC="ccache clang$llvm" OBJCOPY="${facts[cross]}objcopy")
+	compiler=(CROSS_COMPILE='' LLVM="$llvm" CC="$ROOT/harness/kernel/ccache.sh clang$llvm" OBJCOPY="${facts[cross]}objcopy")
 	;;
 esac
 configure

@@ -118,7 +118,7 @@ kunit_runs() { # ARCH
 	at applied && cd "$TREE"
 	PATH=$bin:$PATH PYTHONDONTWRITEBYTECODE=1 python3 tools/testing/kunit/kunit.py run --arch="$1" \
 		--kunitconfig=fs/trampfd --kconfig_add="$compat" \
-		--build_dir="$WORK/series/kunit-$1" --cross_compile="$cross" --make_options=CC="ccache ${cross}gcc" \
+		--build_dir="$WORK/series/kunit-$1" --cross_compile="$cross" --make_options=CC="$ROOT/harness/kernel/ccache.sh ${cross}gcc" \
 		--jobs="$(nproc)" --timeout=3600 ${append:+--kernel_args="$append"}
 }
 

@@ -145,7 +145,7 @@ static inline struct instance *instance_at(char *region)
  *	first, where NULL would be.  A region is no further than REGION_PROBES from
  *	where it belongs; neighbours in memory are neighbours here.
  * @more: Another, for those that find no place there; or NULL.
- * @below_last: A region that is likely to be free, or NULL.
+ * @next_region: A region that is likely to be free, or NULL.
  * @shared_text: For text.c: a mapping of the library's file, or NULL.
  * @text_is_apart: Whether the text is a mapping of its own.
  * @kernel_error: What trampfd_create(2) is known to answer, or 0.  A program may
@@ -156,7 +156,7 @@ static inline struct instance *instance_at(char *region)
 struct globals {
 	uintptr_t regions[REGIONS];
 	uintptr_t *more;
-	char *below_last;
+	char *next_region;
 	char *shared_text;
 	bool text_is_apart;
 	int kernel_error;

@@ -121,6 +121,11 @@ static void instance_unmap(struct instance *in)
 	trampfd_watch_root(in, size, false);
 	trampfd_unmap(region, size);
 	trampfd_unmap(in, size);
+	/*
+	 * The next goes there: a mapping that is alone in a part of the address space
+	 * is expensive to unmap, as its page tables go too.
+	 */
+	store(&trampfd_globals.next_region, region);
 }
 
 static struct instance *instance_map(struct trampfd_pool *pool, size_t size)

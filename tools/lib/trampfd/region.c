@@ -156,13 +156,13 @@ char *trampfd_region_map(struct request *request, int (*map)(struct request *req
 
 	for (i = 0; i < TRIES; i++) {
 		/* Addresses are given from high to low. */
-		request->region = i ? NULL : load(&trampfd_globals.below_last);
+		request->region = i ? NULL : load(&trampfd_globals.next_region);
 		if (!request->region)
 			request->region = look_for_region(i);
 		if (!request->region)
 			return NULL;
 		if (!map(request)) {
-			store(&trampfd_globals.below_last, request->region - REGION_SIZE);
+			store(&trampfd_globals.next_region, request->region - REGION_SIZE);
 			return request->region;
 		}
 		/* A guess may be an address that does not exist. */

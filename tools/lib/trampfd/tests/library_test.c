@@ -435,6 +435,24 @@ TEST_F(each, pool_leaves_nothing_behind)
 	EXPECT_EQ(fd, next_fd());
 }
 
+/* Each elsewhere would have page tables of its own to be freed. */
+TEST_F(each, pools_use_the_addresses_of_earlier_ones)
+{
+	uintptr_t lowest = UINTPTR_MAX, t;
+	struct trampfd_pool *pool;
+	int i;
+
+	for (i = 0; i < 100; i++) {
+		pool = create(TRAMPFD_MODE_SLOT, 0);
+		ASSERT_NE(NULL, pool);
+		t = (uintptr_t)alloc(pool, i);
+		if (i < 2 && t < lowest)
+			lowest = t;
+		EXPECT_GE(t, lowest);
+		trampfd_pool_destroy(pool);
+	}
+}
+
 TEST_F(each, destroyed_pool_has_no_trampolines)
 {
 	struct trampfd_pool *pool = create(TRAMPFD_MODE_DATA, 0);

@@ -100,7 +100,7 @@ overlay_follows_the_checkout() {
 
 # As the kernel's image does its compressed self, at whatever size
 cached_object_follows_what_it_includes() {
-	local object cc=("$ROOT/harness/kernel/ccache.sh" x86_64-linux-gnu-gcc -Wp,-MMD,d -c -o)
+	local object cc=("$ROOT/harness/kernel/ccache.sh" x86_64-linux-gnu-gcc "-Wp,-MMD,d" -c -o)
 	export CCACHE_DIR=$scratch/ccache
 	cd "$scratch"
 	for object in one two; do

@@ -26,9 +26,6 @@ main (void)
 
   CHECK (ffi_prep_cif (&cif, FFI_DEFAULT_ABI, 1, &ffi_type_sint, types) == FFI_OK);
 
-  /* One of each kind, one after the other and at the same time.  */
-  allocated = ffi_closure_alloc (sizeof (ffi_closure), &code);
-  CHECK (allocated != NULL);
   own = mmap (NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (own == MAP_FAILED)
     {
@@ -37,6 +34,15 @@ main (void)
     }
   CHECK (own != MAP_FAILED);
 
+  /* Whatever its memory contains, such as its own address, before any other.  */
+  *(void **) own = own;
+  CHECK (ffi_prep_closure_loc (own, &cif, add, (void *) 2, own) == FFI_OK);
+  CHECK (*(void **) own != own);
+  memset (own, 0, sizeof (*own));
+
+  /* One of each kind, one after the other and at the same time.  */
+  allocated = ffi_closure_alloc (sizeof (ffi_closure), &code);
+  CHECK (allocated != NULL);
   CHECK (ffi_prep_closure_loc (allocated, &cif, add, (void *) 1, code) == FFI_OK);
   CHECK (ffi_prep_closure_loc (own, &cif, add, (void *) 2, own) == FFI_OK);
   CHECK (memcmp (own->tramp, none.tramp, sizeof (none.tramp)) != 0);

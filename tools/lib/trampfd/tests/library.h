@@ -52,6 +52,24 @@ static inline void *alloc(struct trampfd_pool *pool, unsigned long data)
 	return trampfd_alloc(pool, abi_return_data, (void *)data);
 }
 
+static inline struct trampfd_pool *create(unsigned int mode, unsigned int data_reg)
+{
+	struct trampfd_pool_attr attr = { .mode = mode, .data_reg = data_reg };
+
+	return trampfd_pool_create(&attr);
+}
+
+/* Whether a program is told to do less of what takes longest; it forgets the word. */
+static inline bool is_quick(int *argc, char ***argv)
+{
+	if (*argc < 2 || strcmp((*argv)[1], "--quick"))
+		return false;
+	(*argv)[1] = (*argv)[0];
+	++*argv;
+	--*argc;
+	return true;
+}
+
 /* Lines of /proc/self/maps, all or those with @prot at least */
 static inline int mappings(const char *prot)
 {

@@ -12,17 +12,8 @@
 
 #define MILLION		1000000
 
-/* What takes longest, less of it with QUICK: an emulator translates each trampoline. */
-#define QUICK		"--quick"
-
+/* Fewer with --quick: an emulator translates each trampoline. */
 static unsigned int nr_many = MILLION;
-
-static struct trampfd_pool *create(unsigned int mode, unsigned int data_reg)
-{
-	struct trampfd_pool_attr attr = { .mode = mode, .data_reg = data_reg };
-
-	return trampfd_pool_create(&attr);
-}
 
 /* Bytes that are mapped of files of the kernel's trampolines */
 static size_t trampfd_mapped(void)
@@ -1009,12 +1000,8 @@ static int pairs_in_threads(long nr, int nr_threads)
 
 int main(int argc, char *argv[])
 {
-	if (argc > 1 && !strcmp(argv[1], QUICK)) {
+	if (is_quick(&argc, &argv))
 		nr_many = MILLION / 10;
-		argv[1] = argv[0];
-		argv++;
-		argc--;
-	}
 	if (argc == 4 && !strcmp(argv[1], PAIRS))
 		return pairs_in_threads(atol(argv[2]), atoi(argv[3]));
 	return test_harness_run(argc, argv);

@@ -20,17 +20,8 @@
 
 #define FORKS		200
 
-/* Fewer of what takes longest */
-#define QUICK		"--quick"
-
+/* Fewer with --quick */
 static unsigned int nr_forks = FORKS;
-
-static struct trampfd_pool *create(unsigned int mode, unsigned int data_reg)
-{
-	struct trampfd_pool_attr attr = { .mode = mode, .data_reg = data_reg };
-
-	return trampfd_pool_create(&attr);
-}
 
 /* Allocate until it fails; how many, with what is to be freed in @t */
 static int exhaust(void **t, int max)
@@ -829,12 +820,8 @@ TEST(environment_is_ignored_with_more_privileges)
 
 int main(int argc, char *argv[])
 {
-	if (argc > 1 && !strcmp(argv[1], QUICK)) {
+	if (is_quick(&argc, &argv))
 		nr_forks = FORKS / 10;
-		argv[1] = argv[0];
-		argv++;
-		argc--;
-	}
 	if (argc == 2 && !strcmp(argv[1], SAY_BACKEND)) {
 		struct trampfd_pool *pool;
 

@@ -44,13 +44,6 @@ static int chroot_to_nothing(void)
 	return chroot("/proc/self/fdinfo") || chdir("/") ? -1 : 0;
 }
 
-static struct trampfd_pool *create(unsigned int mode, unsigned int data_reg)
-{
-	struct trampfd_pool_attr attr = { .mode = mode, .data_reg = data_reg };
-
-	return trampfd_pool_create(&attr);
-}
-
 FIXTURE(text) {
 	int unused;
 };
@@ -420,11 +413,7 @@ TEST(set_id_program_maps_no_file_of_its_caller)
 int main(int argc, char *argv[])
 {
 	/* What others do less of */
-	if (argc > 1 && !strcmp(argv[1], "--quick")) {
-		argv[1] = argv[0];
-		argv++;
-		argc--;
-	}
+	is_quick(&argc, &argv);
 	if (argc == 2 && !strcmp(argv[1], GROW_REPLACED))
 		return grow_replaced(false);
 	if (argc == 2 && !strcmp(argv[1], GROW_OLD))

@@ -152,6 +152,8 @@ static inline struct instance *instance_at(char *region)
  *	enter a sandbox that kills it for a system call that its author does not know.
  * @backend: For TRAMPFD_BACKEND_AUTO, and one; 0: the environment was not read yet.
  * @pool: The default pool.
+ * @first: The first pool that is created, so that it needs no page of its own.
+ * @has_first: Whether @first is in use.
  */
 struct globals {
 	uintptr_t regions[REGIONS];
@@ -159,9 +161,11 @@ struct globals {
 	char *next_region;
 	char *shared_text;
 	bool text_is_apart;
+	bool has_first;
 	int kernel_error;
 	int backend;
 	struct trampfd_pool pool;
+	struct trampfd_pool first;
 };
 
 extern struct globals trampfd_globals;

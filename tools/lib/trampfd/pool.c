@@ -338,6 +338,29 @@ void trampfd_pool_unused(struct instance *in, const unsigned long *word, unsigne
 		store(&in->pool->spare, in);
 }
 
+/* All zeroes; NULL with errno */
+static struct trampfd_pool *pool_new(void)
+{
+	struct trampfd_pool *pool;
+	bool no = false;
+
+	if (replace(&trampfd_globals.has_first, no, true))
+		return &trampfd_globals.first;
+	pool = mmap(NULL, sizeof(*pool), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
+		    -1, 0);
+	return pool != MAP_FAILED ? pool : NULL;
+}
+
+static void pool_delete(struct trampfd_pool *pool)
+{
+	if (pool != &trampfd_globals.first) {
+		trampfd_unmap(pool, sizeof(*pool));
+		return;
+	}
+	memset(pool, 0, sizeof(*pool));
+	store(&trampfd_globals.has_first, false);
+}
+
 API struct trampfd_pool *trampfd_pool_create(const struct trampfd_pool_attr *attr)
 {
 	static const struct trampfd_pool_attr none;
@@ -351,14 +374,13 @@ API struct trampfd_pool *trampfd_pool_create(const struct trampfd_pool_attr *att
 		errno = EINVAL;
 		return NULL;
 	}
-	pool = mmap(NULL, sizeof(*pool), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS,
-		    -1, 0);
-	if (pool == MAP_FAILED)
+	pool = pool_new();
+	if (!pool)
 		return NULL;
 	pool->attr = *attr;
 	if (!pool_grow(pool, NULL))
 		return pool;
-	trampfd_unmap(pool, sizeof(*pool));
+	pool_delete(pool);
 	return NULL;
 }
 
@@ -373,7 +395,7 @@ API void trampfd_pool_destroy(struct trampfd_pool *pool)
 		trampfd_region_remove(region_of(in));
 		instance_unmap(in);
 	}
-	trampfd_unmap(pool, sizeof(*pool));
+	pool_delete(pool);
 }
 
 API int trampfd_pool_backend(struct trampfd_pool *pool)

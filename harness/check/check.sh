@@ -230,16 +230,12 @@ documented_program_runs() { # FILE KERNEL ABI
 # What a backport could break: every architecture with --all, else one of each
 # word size and endianness.
 check_other_base() { # BASE ARCH...
-	local base=$1 arch kernels='' log said
+	local base=$1 log said archs
 	shift
-	for arch; do
-		[ -n "$all" ] || [ "$arch" = x86_64 ] || [ "$arch" = arm64 ] || continue
-		kernels+=" $arch"
-	done
-	[ -n "$kernels" ] || return 0
+	mapfile -t archs < <(kernels_of_other_base "$@")
+	[ ${#archs[@]} != 0 ] || return 0
 	log=$LOG/check-$base.log
-	# shellcheck disable=SC2086 # words
-	BASE=$base "$ROOT/harness/check/check.sh" ${all:+--all} --kernels $kernels 2>&1 | tee "$log" |
+	BASE=$base "$ROOT/harness/check/check.sh" ${all:+--all} --kernels "${archs[@]}" 2>&1 | tee "$log" |
 		sed -u "/^[0-9]* passed, .* skipped\$/d; s/^\(ok\|FAILED\) /&$base: /" || :
 	said=$(tail -n 1 "$log")
 	if ! [[ $said =~ ^([0-9]+)\ passed,\ ([0-9]+)\ failed,\ ([0-9]+)\ skipped$ ]]; then
@@ -248,6 +244,47 @@ check_other_base() { # BASE ARCH...
 		return
 	fi
 	passed=$((passed + BASH_REMATCH[1])) failed=$((failed + BASH_REMATCH[2])) skipped=$((skipped + BASH_REMATCH[3]))
+}
+
+# What check_other_base() tests
+kernels_of_other_base() { # ARCH...
+	local arch
+	for arch; do
+		[ -z "$all" ] && [ "$arch" != x86_64 ] && [ "$arch" != arm64 ] || echo "$arch"
+	done
+}
+
+# In the order in which they are tested: lines "BASE KERNEL"
+kernels_ahead() { # ARCH...
+	local arch variant base
+	for arch; do
+		echo "$BASE $arch"
+		for variant in $(variants_of "$arch"); do echo "$BASE $arch-$variant"; done
+	done
+	[ -z "$kernels" ] || return 0
+	case " $* " in *" x86_64 "*) echo "$BASE x86_64-lsm" ;; esac
+	[ -z "$asked" ] || return 0
+	for base in ${bases#"$BASE"}; do kernels_of_other_base "$@" | sed "s/^/$base /"; done
+}
+
+# Builds kernels with the processor time that tests leave. The step of a kernel waits for
+# it, and builds it again if that failed.
+build_ahead() { # ARCH...
+	local kernel list
+	chrt --idle --pid 0 $BASHPID || :
+	mapfile -t list < <(kernels_ahead "$@")
+	for kernel in "${list[@]}"; do
+		export BASE=${kernel% *}
+		if "$ROOT/harness/kernel/tree.sh"; then "$ROOT/harness/kernel/kernel.sh" "${kernel#* }" || :; fi
+	done
+}
+
+start_building_ahead() { # ARCH...
+	set -m # a process group of its own, to be stopped whole
+	build_ahead "$@" >"$LOG/ahead.log" 2>&1 9>&1 </dev/null &
+	ahead=$!
+	set +m
+	trap 'kill -- -$ahead 2>/dev/null || :' EXIT
 }
 
 all='' quick=--quick kernels=''
@@ -276,6 +313,7 @@ open_work
 
 step "tree" "$ROOT/harness/kernel/tree.sh"
 if [ -n "$kernels" ]; then
+	start_building_ahead "$@"
 	for abi in $all_abis; do programs_for "$abi"; done
 	for arch; do
 		check_variant "$arch"
@@ -292,6 +330,7 @@ for promise in missing_mmdebstrap_is_named missing_network_is_named missing_room
 	overlay_follows_the_checkout bad_hunk_is_refused full_disk_is_named; do
 	step "${promise//_/ }" "$ROOT/harness/check/test-harness.sh" $promise
 done
+start_building_ahead "$@"
 step "unfit program is refused" "$ROOT/harness/check/test-harness.sh" unfit_program_is_refused
 step "scripts (shellcheck)" lint_scripts
 step "spelling (codespell)" lint_spelling

@@ -123,9 +123,19 @@ warnings() {
 		die "warnings in our files (log: $log)"
 }
 
+# Another command may be building it: a second one in the directory would spoil both.
+lock_showing_progress() {
+	local objects
+	exec 8>"$out.lock"
+	until flock -w 20 8; do
+		objects=$(grep -c '^  \(CC\|AS\) ' "$log" 2>/dev/null || :)
+		say "kernel $name: ${objects:-0} of about ${facts[objects]} objects, by another command"
+	done 2>&"${PROGRESS_FD:-2}"
+}
+
 open_work
 mkdir -p "$out"
-lock "$out"
+lock_showing_progress
 # Files that a configuration names, as it cannot know where the checkout is
 [ -z "$variant" ] || [ ! -d "$ROOT/harness/$variant" ] ||
 	ln -sfn "$ROOT/harness/$variant" "$out/$variant"

@@ -4,7 +4,7 @@
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 
-books="userspace-api admin-guide/LSM"
+books="userspace-api admin-guide/LSM core-api"
 out=$WORK/docs
 output=$out/Documentation/output
 log=$LOG/docs.log

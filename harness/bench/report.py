@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Puts what was measured into tables, of reStructuredText, on its output, and plots
-(gnuplot) as SVG and PNG.
+"""Prints what was measured as tables of Markdown, those of docs/benchmarks.md, and
+draws plots with gnuplot, as SVG and PNG.
 
-  report.py DIRECTORY    that holds <abi>/bench.tsv and <abi>/native.tsv; the plots go there
+  report.py DIRECTORY    reads <abi>/bench.tsv and <abi>/native.tsv there; the plots go there
 """
 
 import os
@@ -34,13 +34,12 @@ def section(*text):
     print(f"\n{' '.join(text)}\n")
 
 
-def rst_table(rows):
-    """Rows of cells, the first being the heads of the columns"""
-    rows = [[cell or ("-" if i else "\\") for i, cell in enumerate(row)] for row in rows]
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    rule = "  ".join("=" * width for width in widths)
-    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
-    print(rule, lines[0], rule, *lines[1:], rule, sep="\n")
+def table(rows):
+    """Prints rows of cells, of which the first row has the heads of the columns."""
+    rows = [[cell or ("-" if i else "") for i, cell in enumerate(row)] for row in rows]
+    rows.insert(1, ["---", *(["---:"] * (len(rows[0]) - 1))])
+    for row in rows:
+        print(f"| {' | '.join(row)} |")
 
 
 def rounded(number, digits):
@@ -67,7 +66,7 @@ def by_method(columns):
             return f"stops at {values[method, n, 'stops']}"
         return "fails" if (method, n, "fails") in values else ""
 
-    rst_table(
+    table(
         [["Trampolines", *(head for head, _, _ in columns)]]
         + [
             [method, *(cell(method, what, n) for _, what, n in columns)]
@@ -95,7 +94,7 @@ def by_abi(n, what, less=False):
         number = column[method] - (column.get(names[0], 0) if less else 0)
         return rounded(number, 1 if number < 100 and not less else 0)
 
-    rst_table(
+    table(
         [["Trampolines", *columns]]
         + [[method, *(cell(column, method) for column in columns.values())] for method in names]
     )
@@ -110,7 +109,7 @@ def native_table(abi, columns):
         median, low, high, _ = map(float, times)
         cells[method, number + columns[what]] = f"{median:.1f}"
         spread[method] = max(spread.get(method, 0), 100 * (high - low) / median)
-    rst_table(
+    table(
         [["Trampolines", *heads, "spread"]]
         + [
             [method, *(cells.get((method, head), "") for head in heads), f"{spread[method]:.0f} %"]
@@ -129,7 +128,7 @@ def relative_table(abi):
         for method, number, order, median, low, high, least in measured(abi, "native")
         if order == what
     }
-    rst_table(
+    table(
         [["Trampolines", *(f"{int(n):,}{word}" for n in numbers for word in words)]]
         + [
             [method]
@@ -150,8 +149,8 @@ def step_table(abi):
     for method, n, what, value in measured(abi, "exact"):
         rows.setdefault(what, {})[method] = value
     modes = methods(measured(abi, "exact"))
-    rst_table(
-        [["\\", *modes]]
+    table(
+        [["", *modes]]
         + [
             [what, *(readable(values.get(mode, "")) for mode in modes)]
             for what, values in rows.items()
@@ -277,6 +276,49 @@ def plot(name, data, size, settings):
         subprocess.run(["gnuplot"], input=script, text=True, check=True)
 
 
+# The methods of overview.svg, from its top: how the plot names each, its name in bench.tsv,
+# and in native.tsv, if calls of it were timed.
+OVERVIEW = (
+    ("RWX page", "RWX page", "RWX page"),
+    ("W^X, a page at a time", "W^X, a page at a time", None),
+    ("static trampolines", "text mapped again", "text mapped again"),
+    ("trampfd DATA", "trampfd DATA", "trampfd DATA"),
+    ("trampfd SLOT", "trampfd SLOT", "trampfd SLOT"),
+    (),
+    ("closure in RWX page", "closure in RWX page", "closure in RWX page"),
+    ("closure in trampfd slot", "closure in trampfd slot", "closure in trampfd slot"),
+    (),
+    ("libffi, dynamic", "libffi 3.8.0", "libffi 3.8.0"),
+    ("libffi, static", "libffi 3.8.0, static trampolines", "libffi 3.8.0, static trampolines"),
+    ("libffi over libtrampfd", "libffi 3.8.0 over libtrampfd", "libffi 3.8.0 over libtrampfd"),
+)
+
+
+def plot_overview():
+    """Draws overview.svg by overview.gp, from lines ROW LABEL BYTES NS NS NS."""
+    charged = {
+        method: value
+        for method, _, what, value in measured("x86_64", "bench")
+        if what == "of 100 processes, charged bytes each"
+    }
+    times = {
+        (method, number): median
+        for method, number, order, median, *_ in measured("x86_64", "native")
+        if order == "at random"
+    }
+    path = f"{DIRECTORY}/overview"
+    with open(f"{path}.data", "w") as file:
+        for row, names in enumerate(OVERVIEW):
+            if not names:
+                continue
+            label, bench, native = names
+            cells = [charged.get(bench, "NaN")]
+            cells += [times.get((native, number), "NaN") for number in ("1024", "8192", "32768")]
+            print(row, f'"{label}"', *cells, file=file)
+    script = os.path.join(os.path.dirname(__file__), "overview.gp")
+    subprocess.run(["gnuplot", "-c", script, f"{path}.data", f"{path}.svg"], check=True)
+
+
 def plot_by_number(name, title, what):
     """One WHAT by number of trampolines, a line a method"""
     points = {}
@@ -331,6 +373,8 @@ def plot_native(abi):
 
 tables()
 sys.stdout.flush()
+if measured("x86_64", "native"):
+    plot_overview()
 plot_by_number("create", "Instructions to make and set a trampoline, x86_64", INSTRUCTIONS)
 plot_by_number("memory", "Bytes charged for a trampoline, x86_64", CHARGED)
 plot_by_number("vmas", "Mappings (VMAs), x86_64", "VMAs")

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Puts what was measured into tables, of reStructuredText, on its output, and plots
-# into $WORK/bench, as SVG and PNG.
+# Prints what was measured as tables of Markdown, and draws plots in $WORK/bench, as SVG
+# and PNG. overview.svg there is docs/benchmarks.svg.
 #   report.sh
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"

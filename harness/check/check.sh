@@ -49,23 +49,6 @@ lint_man() {
 	done
 }
 
-# The errors of trampfd_create() that the man page names, one a line
-errors_of_man_page() {
-	sed -n '/^\.SH ERRORS/,/^\.SH VERSIONS/s/^\.B \(E[A-Z0-9]*\)$/\1/p' man/man2/trampfd_create.2
-}
-
-errors_of_header() {
-	sed -n '/^ \* Returns a new file descriptor/,/^ \* What the descriptor answers/s/^ \* - \(E[^:]*\):.*/\1/p' \
-		include/uapi/linux/trampfd.h | tr -s ', ' '\n' | sort
-}
-
-lint_errors() {
-	cd "$ROOT"
-	errors_of_man_page | sort -c || { echo "the man page is not in alphabetical order" && return 1; }
-	[ -n "$(errors_of_header)" ]
-	diff <(errors_of_header) <(errors_of_man_page | sort -u)
-}
-
 # Twice, for the include guard, and with nothing but the kernel's headers.
 header_stands_alone() { # ABI
 	local include cc cxx
@@ -215,13 +198,16 @@ output_in() { # FILE
 	esac
 }
 
+# The program of the README uses the library.
 documented_program_runs() { # FILE KERNEL ABI
-	local document=$ROOT/$1 program include cc output
+	local document=$ROOT/$1 program include cc output library=()
+	[ "$1" != README.md ] || library=("$WORK/library/$3/libtrampfd.a")
 	program=$WORK/samples/$(basename "$1")-$3
 	mkdir -p "$WORK/samples"
 	include=$("$ROOT/harness/kernel/headers.sh" "$3")
 	cc=$(fact cc "$3")
-	program_in "$document" | $cc -static -O2 -Wall -Wextra -Werror -isystem "$include" -x c -o "$program" -
+	program_in "$document" | $cc -static -O2 -Wall -Wextra -Werror -isystem "$include" \
+		-I "$TREE/tools/lib/trampfd" -o "$program" -x c - -x none "${library[@]}"
 	output=$(output_in "$document")
 	[ -n "$output" ]
 	diff <(echo "$output") <("$ROOT/harness/guest/vm.sh" "$2" "$program")
@@ -344,7 +330,6 @@ for gate in $("$ROOT/harness/series/series-gate.sh" --quick); do
 	step "series: ${gate//_/ }" "$ROOT/harness/series/series-gate.sh" "$gate"
 done
 step "man pages (mandoc, groff)" lint_man
-step "errors, the same in header and man page" lint_errors
 [ -z "$all" ] || step "documents render (htmldocs)" "$ROOT/harness/check/docs.sh"
 for abi in $all_abis; do
 	step "uapi header alone, $abi" header_stands_alone "$abi"

@@ -42,7 +42,7 @@ lint_style() {
 
 lint_man() {
 	local page said
-	for page in "$ROOT"/man/man?/* "$ROOT"/tools/lib/trampfd/*.3; do
+	for page in "$ROOT"/man/man?/* "$ROOT"/tools/lib/trampfd/*.[37]; do
 		mandoc -Tlint -W warning "$page"
 		said=$(MANROFFOPT='' man --warnings -E UTF-8 -l -Tutf8 -Z "$page" 2>&1 >/dev/null)
 		[ -z "$said" ] || { echo "$page: $said" && return 1; }

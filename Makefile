@@ -8,11 +8,11 @@ SHELL := /bin/bash
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
-	@echo "ARCH=x86_64, i386, arm64, arm or riscv64, or for run, vm, kernel, test, stress and check one of the"
-	@echo "variants that harness/kernel/arches.toml has, such as arm64-64k. BASE=6.12: over that kernel, not the"
-	@echo "newest of series/bases. Everything made lies in build/; the tools, in a root of their own."
+	@echo "ARCH=x86_64, i386, arm64, arm or riscv64; for run, vm, kernel, test, stress and check also a variant"
+	@echo "from harness/kernel/arches.toml, such as arm64-64k. BASE=6.12 uses that kernel, not the first of"
+	@echo "series/bases. Everything that is built is in build/."
 
-run: kernel ## build everything and show it at work
+run: kernel ## build everything and run the demonstration
 	@ARCH='$(ARCH)' harness/check/demo.sh
 
 # A make whose recipe fails ends with 2 and names the status in its message;
@@ -35,28 +35,28 @@ test: kernel ## run one test: T=map_test.code_is_never_mapped_writable, or T=map
 check: ## check everything, or only ARCH=
 	@harness/check/check.sh $(check_archs)
 
-check-all: ## check, and kernels without trampfd, with the checkers of the kernel; fuzz
+check-all: ## check, and rarer kernels, the kernel's own checkers, libffi, runtimes, documents, fuzzing
 	@harness/check/check.sh --all $(check_archs)
 
-check-libffi: tree ## run the test suite of libffi over libtrampfd, beside Debian's
+check-libffi: tree ## compare the test suite of libffi over libtrampfd with unpatched libffi
 	@harness/libffi/check.sh $(ARCH)
 
-runtimes: tree ## call back through Debian's Python, Ruby, Java ..., in a sandbox; what a closure costs
+runtimes: tree ## make callbacks in Python, Ruby, Java ... in a sandbox; measure closures
 	@harness/runtimes/run.sh
 	@harness/runtimes/run.sh --cost
 
-lsm: tree ## try trampfd under each security module, enforcing
+lsm: tree ## test trampfd under each security module, enforcing
 	@harness/lsm/lsm.sh
 
 SECONDS ?= 300
 
-stress: tree ## run the stress test for SECONDS=300; SEED= repeats one
+stress: tree ## run the stress test for SECONDS=300; SEED= repeats a run
 	@set -e; for arch in $(ARCH); do SEED='$(SEED)' harness/check/stress.sh $$arch $(SECONDS); done
 
-figures: kernel ## measure
+figures: kernel ## measure size and cost of the kernel part
 	@ARCH='$(ARCH)' harness/check/figures.sh
 
-bench: tree ## measure trampfd beside other ways to make trampolines
+bench: tree ## compare trampfd with other ways to make trampolines
 	@harness/bench/bench.sh
 
 coverage: tree ## measure which lines of our kernel files the tests run
@@ -65,25 +65,25 @@ coverage: tree ## measure which lines of our kernel files the tests run
 fuzz: tree ## fuzz the system call in a guest: SECONDS=, or INPUT=FILE to run one again
 	@harness/fuzz/fuzz.sh $(or $(INPUT),$(SECONDS))
 
-docs: tree ## render the kernel's documents with ours; no warning of ours
+docs: tree ## render our kernel documents; fail on a warning
 	@harness/check/docs.sh
 
-series: tree ## cut the patches, as they are mailed, into build/series
+series: tree ## make the patches, as they are mailed, in build/7.3/series
 	@harness/series/series.sh
 
-check-series: ## check them: each by itself, and with the kernel's own tools
+check-series: ## check each patch, with the kernel's own tools
 	@harness/series/check-series.sh
 
-tree: ## lay the series over Debian's kernel source
+tree: ## copy our files over Debian's kernel sources
 	@harness/kernel/tree.sh
 
-root: ## bring the tool root's packages up to date
+root: ## update the packages of the tool root
 	@harness/root/enter.sh --update
 
-shell: ## a shell in the tool root, in this directory
+shell: ## open a shell in the tool root
 	@harness/root/enter.sh bash
 
-clean: ## remove what was made, but not the compiler's cache and the tool root
+clean: ## remove what was built, except the compiler's cache and the tool root
 	@[ ! -L build ] || rm -rf "$$(readlink build)" build
 
 # All architectures unless one is asked for.

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Measures what the README states: lines, size of the objects, and what
-# trampolines cost in memory and mappings (harness/check/figures.c, in a guest).
-#   figures.sh    ARCH says on which kernel, default x86_64
+# Measures the kernel part: lines, size of its objects, the trampolines, and what they
+# cost in memory and mappings (harness/check/figures.c, in a guest).
+#   figures.sh    for the kernel ARCH, default x86_64
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/arch.sh

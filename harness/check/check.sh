@@ -361,7 +361,9 @@ for arch; do
 	for variant in $(variants_of "$arch"); do check_variant "$arch-$variant"; done
 done
 case " $* " in *" x86_64 "*)
-	for promise in ${all:+exports_are_those_of_the_version_script installed_library_is_complete suite_passes_on_the_host \
+	for promise in debugger_names_trampolines profiler_names_trampolines \
+		${all:+debugger_names_trampolines_of_a_core exports_are_those_of_the_version_script \
+		installed_library_is_complete suite_passes_on_the_host \
 		fast_path_is_short library_has_no_thread_local_storage plugins_come_and_go library_loads_on_musl \
 		collector_finds_contexts sanitizers_find_nothing valgrind_finds_nothing links_with_lto example_runs}; do
 		step "library: ${promise//_/ }" "$ROOT/harness/check/library.sh" "$promise"

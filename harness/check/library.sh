@@ -40,7 +40,7 @@ shared_for_guest() { # ABI DIRECTORY
 	done
 }
 
-tests=(library_test process_test text_test)
+tests=(library_test process_test text_test unwind_test)
 
 build() { # ABI
 	local out=$WORK/library/$1 log=$LOG/library-$1.log
@@ -98,7 +98,7 @@ installed_library_is_complete() {
 	gcc -static -I "$out/root/usr/include" -include trampfd.h -o "$out/main" "$out/main.c" \
 		-L"$out/root/usr/lib" -ltrampfd
 	"$out/main"
-	for page in $(sed -n 's/^\t\t\([a-z_]*\);/3 \1/p' "$TREE/tools/lib/trampfd/libtrampfd.map" | tr ' ' :) \
+	for page in $(sed -n '/PRIVATE/q;s/^\t\t\([a-z_]*\);/3 \1/p' "$TREE/tools/lib/trampfd/libtrampfd.map" | tr ' ' :) \
 		3:libtrampfd 7:libtrampfd; do
 		MANPATH=$out/root/usr/share/man man --warnings "${page%:*}" "${page#*:}" \
 			>"$out/page" 2>"$out/warnings"
@@ -224,6 +224,107 @@ links_with_lto() {
 instructions() { # PAIRS THREADS
 	TRAMPFD_BACKEND=library valgrind --tool=callgrind --callgrind-out-file=/dev/null \
 		"$WORK/library/x86_64/library_test" --pairs "$1" "$2" 2>&1 | sed -n 's/.*Collected : //p'
+}
+
+# A program that is seen by others
+seen() { # DIRECTORY
+	lmake x86_64 "$1" "$1/seen" "$1/seen_static" CFLAGS="-O2 -g -Werror"
+}
+
+gdb_with() { # DIRECTORY SCRIPT|'' ARGUMENT...
+	local dir=$1 script=$2
+	shift 2
+	LD_LIBRARY_PATH=$dir gdb -nx -q -batch -iex 'set debuginfod enabled off' \
+		${script:+-x "$script"} "$@" 2>&1
+}
+
+# Lines that follow each other in a file, by regular expressions
+has_lines() { # FILE REGEX...
+	python3 - "$@" <<-'END'
+		import re, sys
+		lines = open(sys.argv[1], errors="replace").read().splitlines()
+		wanted = sys.argv[2:]
+		if not any(all(map(re.search, wanted, lines[i:])) for i in range(len(lines) - len(wanted) + 1)):
+		    sys.exit("not in %s: %s" % (sys.argv[1], wanted))
+	END
+}
+
+# Installed, the script is loaded with the library. At each instruction of a trampoline
+# there is its name and its caller, and "finish" ends at that.
+debugger_names_trampolines() {
+	local out script step commands
+	out=$(scratch debugger)
+	seen "$out"
+	lmake x86_64 "$out/obj" install DESTDIR="$out/root" prefix=/usr CFLAGS=-O2
+	script=$(find "$out/root" -name '*-gdb.py')
+	[ "$script" = "$out/root/usr/share/gdb/auto-load/usr/lib/libtrampfd.so.0.1-gdb.py" ]
+	commands=(-ex 'break caller' -ex run -ex 'info trampolines')
+	for step in stepi stepi backtrace stepi backtrace stepi backtrace finish; do
+		commands+=(-ex "$step")
+	done
+	# As if that were installed in /: below a directory, by the path of the library
+	mkdir -p "$out/scripts$out/root/usr"
+	ln -s "${script%/*}" "$out/scripts$out/root/usr/lib"
+	gdb_with "$out/root/usr/lib" '' -iex "set auto-load scripts-directory $out/scripts" \
+		-iex "set auto-load safe-path $out" "${commands[@]}" "$out/seen" >"$out/loaded"
+	gdb_with "$out" "$script" "${commands[@]}" "$out/seen" >"$out/log"
+	cat "$out/log"
+	has_lines "$out/log" ' library, DATA, stride 32: 3 of 125 in use$' '^ +3 of compare$' \
+		' library, SLOT, stride 64: 2 of 62 in use$' '^ +2 of visit$' '^5 trampolines in use$'
+	[ "$(grep -c '^#0 .* in trampoline of compare, context 0xc0de ()' "$out/log")" = 3 ]
+	[ "$(grep -c '^#1 .* in caller ' "$out/log")" = 3 ]
+	has_lines "$out/log" '^#2 .* in main ' '^caller '
+	# It is there without being asked for.
+	grep -q '^5 trampolines in use$' "$out/loaded"
+	# Stripped, and in the program itself
+	strip "$out/libtrampfd.so.0" "$out/seen"
+	gdb_with "$out" "$script" -ex 'set breakpoint pending on' -ex 'break exit' -ex run -ex 'info trampolines' "$out/seen" |
+		tee /dev/stderr | grep -q '^5 trampolines in use$'
+	gdb_with "$out" "$script" -ex 'set breakpoint pending on' -ex 'break exit' -ex run -ex 'info trampolines' "$out/seen_static" |
+		tee /dev/stderr | grep -q '^ *3 of compare$'
+}
+
+# Out of a kernel with trampfd, by a core: code is not in it.
+debugger_names_trampolines_of_a_core() {
+	local out
+	out=$(scratch core)
+	seen "$out"
+	cat >"$out/dump" <<-'END'
+		#!/bin/sh
+		ulimit -c unlimited
+		cd /tmp
+		echo /tmp/core >/proc/sys/kernel/core_pattern
+		echo 0 >/proc/sys/kernel/core_uses_pid
+		/seen_static --abort || exit
+		gzip -c core | base64
+	END
+	FILES="$out/seen_static" "$ROOT/harness/guest/vm.sh" x86_64 "$out/dump" </dev/null |
+		base64 -d | gzip -dc >"$out/core"
+	gdb_with "$out" "$TREE/tools/lib/trampfd/trampfd-gdb.py" -ex backtrace -ex 'info trampolines' \
+		"$out/seen_static" "$out/core" | tee "$out/log"
+	has_lines "$out/log" '^#0 .* in trampoline of compare, context 0xc0de ()' '^#1 .* in caller ' '^#2 '
+	has_lines "$out/log" ' kernel, DATA, stride 32: 3 of ' '^ +3 of compare$'
+}
+
+# By a clock, as a virtual machine may have no counters of the processor's
+profiler_names_trampolines() {
+	local out
+	out=$(scratch profiler)
+	seen "$out"
+	if ! perf record -q -e cpu-clock:u -o "$out/data" true; then
+		say "perf may not be used here: nothing was checked"
+		return
+	fi
+	for TRAMPFD_PERF_MAP in '' yes; do
+		[ -z "$TRAMPFD_PERF_MAP" ] || export TRAMPFD_PERF_MAP
+		LD_LIBRARY_PATH=$out perf record -q -e cpu-clock:u -o "$out/data" "$out/seen" 20000000
+		perf report -i "$out/data" --stdio --percent-limit 1 2>&1 |
+			tee /dev/stderr "$out/report${TRAMPFD_PERF_MAP:+-named}" >/dev/null
+	done
+	rm -f /tmp/perf-"$(sed -n 's/.*\[JIT\] tid \([0-9]*\).*/\1/p' "$out/report-named" | head -n 1)".map
+	if grep 'trampoline of' "$out/report"; then return 1; fi
+	grep -q '\[\.\] trampoline of compare$' "$out/report-named"
+	grep -q '\[\.\] trampoline of visit$' "$out/report-named"
 }
 
 fast_path_is_short() {

@@ -23,7 +23,7 @@ API void *trampfd_trampoline(const void *slot)
 	return trampoline_of(slot);
 }
 
-/* No word of an instance that is watched is a shard's. */
+/* No word of an instance that is slow is a shard's. */
 API void *trampfd_alloc(struct trampfd_pool *pool, void *code, void *data)
 {
 	struct trampfd_slot *slot;
@@ -63,11 +63,15 @@ API void trampfd_free(void *trampoline)
 
 API int trampfd_set(void *trampoline, void *code, void *data)
 {
-	if (!code || !instance_of(trampoline)) {
+	struct instance *in = instance_of(trampoline);
+
+	if (!code || !in) {
 		errno = EINVAL;
 		return -1;
 	}
 	slot_set(slot_of(trampoline), code, data);
+	if (unlikely(is_slow(in)))
+		trampfd_perf_name(slot_of(trampoline));
 	return 0;
 }
 

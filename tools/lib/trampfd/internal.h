@@ -58,24 +58,25 @@
  * @bias: What to add to the address of a bit, as if there were addresses of bits,
  *	times the stride, for the address of its slot.
  * @full: A bit for each word of used_of() in which all are set; it may lag behind.
- * @owner: For each cache line of used_of(), the shard that takes from there, and one.
+ * @frames: What the unwinder knows of it (frames.c), or NULL.
  * @first: The address of the first trampoline, the low half of it if it has 64 bits.
  * @nr: Trampolines.
- * @nr_fast: The same; or 0, if a checker of data races is to be told (watch.c).
+ * @nr_fast: The same; or 0, if a checker of data races is to be told (watch.c), or
+ *	perf (perf.c).
  * @nr_words: Of used_of().
  * @size: Bytes of code, and of table.
  * @nth: How many the pool had before.
  * @shift: Binary logarithm of the stride.
  * @backend: Whose code it is.
  *
- * Arrays follow, of which the first is used_of(), and then the slots.
+ * Arrays follow, used_of(), @full and owner_of(), and then the slots.
  */
 struct instance {
 	struct trampfd_pool *pool;
 	struct instance *next;
 	uintptr_t bias;
 	unsigned long *full;
-	uint16_t *owner;
+	void *frames;
 	uint32_t first;
 	uint32_t nr;
 	uint32_t nr_fast;
@@ -92,6 +93,12 @@ static_assert(sizeof(struct instance) <= LINE_SIZE, "the first line");
 static inline unsigned long *used_of(struct instance *in)
 {
 	return (unsigned long *)((char *)in + LINE_SIZE);
+}
+
+/* For each cache line of used_of(), the shard that takes from there, and one */
+static inline uint16_t *owner_of(struct instance *in)
+{
+	return (uint16_t *)(in->full + (in->nr_words + WORD_BITS - 1) / WORD_BITS);
 }
 
 #define TRIM_SIZE		0x20000	/* smaller instances keep their memory */
@@ -121,7 +128,8 @@ struct trampfd_pool {
 	struct instance *spare;
 };
 
-static inline bool is_watched(const struct instance *in)
+/* Whether all that is done with its slots goes by way of slow.c */
+static inline bool is_slow(const struct instance *in)
 {
 	return !in->nr_fast;
 }
@@ -137,6 +145,7 @@ static inline struct instance *instance_at(char *region)
 }
 
 #define REGIONS			128
+#define REGIONS_MORE		65536	/* more than a process may have mappings */
 
 /**
  * struct globals - what the library has without being asked, near to each other
@@ -151,6 +160,8 @@ static inline struct instance *instance_at(char *region)
  * @kernel_error: What trampfd_create(2) is known to answer, or 0.  A program may
  *	enter a sandbox that kills it for a system call that its author does not know.
  * @backend: For TRAMPFD_BACKEND_AUTO, and one; 0: the environment was not read yet.
+ * @frames_add: Of trampfd_set_unwinder(), or NULL.
+ * @frames_remove: Likewise; it is set first.
  * @pool: The default pool.
  * @first: The first pool that is created, so that it needs no page of its own.
  * @has_first: Whether @first is in use.
@@ -164,6 +175,8 @@ struct globals {
 	bool has_first;
 	int kernel_error;
 	int backend;
+	trampfd_frames_fn *frames_add;
+	trampfd_frames_fn *frames_remove;
 	struct trampfd_pool pool;
 	struct trampfd_pool first;
 };
@@ -329,10 +342,25 @@ static inline bool take(unsigned long *word, struct trampfd_slot **slot)
 }
 
 void *trampfd_alloc_slow(struct trampfd_pool *pool, void *code, void *data);
-/* Of one that is watched, is in a region away from home, or is not a trampoline */
+/* Of one that is slow, is in a region away from home, or is not a trampoline */
 void trampfd_free_slow(void *trampoline);
 /* After @word was @used and is @now */
 void trampfd_freed_slow(unsigned long *word, unsigned long used, unsigned long now);
+
+/* frames.c: tell the unwinder of code, if there is one to be told */
+void trampfd_frames_add(struct instance *in);
+void trampfd_frames_remove(struct instance *in);
+
+/* perf.c: names of trampolines, if they were asked for */
+bool trampfd_perf_is_on(void);
+/* Map @size bytes at @address for code to be moved to, so that perf takes it for a JIT's */
+int trampfd_perf_reserve(char *address, size_t size);
+void trampfd_perf_name(const struct trampfd_slot *slot);
+void trampfd_perf_name_all(struct instance *in);
+
+/* symbols.c: the name of the function at @address of an ELF file, if it has one */
+void trampfd_find_symbol(const void *map, size_t size, uintptr_t address, char *name,
+			 size_t length);
 
 /* pool.c */
 

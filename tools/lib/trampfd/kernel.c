@@ -9,6 +9,26 @@
 
 #include "internal.h"
 
+static int map_code(struct request *request)
+{
+	size_t size = request->size;
+	char *code;
+
+	if (!trampfd_perf_is_on())
+		return trampfd_map_at(request->region, size, PROT_READ | PROT_EXEC, request->fd, 0);
+	code = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_PRIVATE, request->fd, 0);
+	if (code == MAP_FAILED)
+		return -1;
+	if (!trampfd_perf_reserve(request->region, size)) {
+		if (mremap(code, size, size, MREMAP_MAYMOVE | MREMAP_FIXED, request->region) ==
+		    request->region)
+			return 0;
+		trampfd_unmap(request->region, size);
+	}
+	trampfd_unmap(code, size);
+	return -1;
+}
+
 /* The table first: code without one would read what happens to be there. */
 static int map_areas(struct request *request)
 {
@@ -16,7 +36,7 @@ static int map_areas(struct request *request)
 
 	if (trampfd_map_at(table, request->size, PROT_READ | PROT_WRITE, request->fd, TABLE_OFFSET))
 		return -1;
-	if (!trampfd_map_at(request->region, request->size, PROT_READ | PROT_EXEC, request->fd, 0))
+	if (!map_code(request))
 		return 0;
 	trampfd_unmap(table, request->size);
 	return -1;

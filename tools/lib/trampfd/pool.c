@@ -95,8 +95,7 @@ static void instance_set_up(struct instance *in, const struct request *request)
 	size_t lines = round_up(words, LINE_WORDS) / LINE_WORDS, first;
 
 	in->full = used_of(in) + words;
-	in->owner = (uint16_t *)(in->full + marks);
-	first = (char *)(in->owner + lines) - (char *)in;
+	first = (char *)(in->full + marks) + lines * sizeof(*owner_of(in)) - (char *)in;
 	if (first < request->begin)
 		first = request->begin;
 	first = round_up(first, request->stride);
@@ -119,6 +118,7 @@ static void instance_unmap(struct instance *in)
 	size_t size = in->size;
 
 	trampfd_watch_root(in, size, false);
+	trampfd_frames_remove(in);
 	trampfd_unmap(region, size);
 	trampfd_unmap(in, size);
 	/*
@@ -153,12 +153,14 @@ static struct instance *instance_map(struct trampfd_pool *pool, size_t size)
 	if (is_watched) {
 		trampfd_watch_ignore(in, head_size(in));
 		trampfd_watch_freed(in);
-	} else {
-		in->nr_fast = in->nr;
 	}
+	if (!is_watched && !trampfd_perf_is_on())
+		in->nr_fast = in->nr;
 	trampfd_watch_root(in, in->size, true);
-	if (!trampfd_region_add(request.region))
+	if (!trampfd_region_add(request.region)) {
+		trampfd_frames_add(in);
 		return in;
+	}
 	instance_unmap(in);
 	return NULL;
 }
@@ -208,7 +210,7 @@ static unsigned long *instance_word(struct instance *in, unsigned int owner, boo
 			i = base + __builtin_ctzl(bit);
 			if (i >= in->nr_words)
 				break;
-			line = &in->owner[i / LINE_WORDS];
+			line = &owner_of(in)[i / LINE_WORDS];
 			if (!any && load(line) && load(line) != owner)
 				continue;
 			word = used_of(in) + i;
@@ -269,7 +271,7 @@ unsigned long *trampfd_pool_word(struct trampfd_pool *pool, unsigned int shard)
 			break;
 		return NULL;
 	}
-	if (!is_watched(instance_at(region_of(word))))
+	if (!is_slow(instance_at(region_of(word))))
 		store(&pool->shards[shard], word);
 	return word;
 }
@@ -392,6 +394,7 @@ API void trampfd_pool_destroy(struct trampfd_pool *pool)
 		return;
 	for (in = pool->instances; in; in = next) {
 		next = in->next;
+		trampfd_perf_name_all(in);
 		trampfd_region_remove(region_of(in));
 		instance_unmap(in);
 	}

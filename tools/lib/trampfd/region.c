@@ -8,10 +8,6 @@
 
 #include "internal.h"
 
-struct globals trampfd_globals = { .regions = { REGION_GONE } };
-
-#define REGIONS_MORE		65536	/* more than a process may have mappings */
-
 static uintptr_t *find_in(uintptr_t *table, size_t nr, const char *region)
 {
 	uintptr_t found, *p;

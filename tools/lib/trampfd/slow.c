@@ -15,6 +15,7 @@ void *trampfd_alloc_slow(struct trampfd_pool *pool, void *code, void *data)
 {
 	unsigned int shard = shard_of_thread();
 	struct trampfd_slot *slot;
+	struct instance *in;
 	unsigned long *word;
 
 	if (!code) {
@@ -26,9 +27,12 @@ void *trampfd_alloc_slow(struct trampfd_pool *pool, void *code, void *data)
 		if (!word)
 			return NULL;
 	} while (!take(word, &slot));
-	if (is_watched(instance_at(region_of(slot))))
-		trampfd_watch_allocated(slot, (size_t)1 << instance_at(region_of(slot))->shift);
+	in = instance_at(region_of(slot));
+	if (is_slow(in))
+		trampfd_watch_allocated(slot, (size_t)1 << in->shift);
 	slot_set(slot, code, data);
+	if (is_slow(in))
+		trampfd_perf_name(slot);
 	return trampoline_of(slot);
 }
 
@@ -61,6 +65,8 @@ void trampfd_free_slow(void *trampoline)
 		return;
 	if (!in)
 		die("trampfd_free(): not a trampoline\n");
+	if (is_slow(in))
+		trampfd_perf_name(slot_of(trampoline));
 	trampfd_watch_freed(slot_of(trampoline));
 	slot_of(trampoline)->code = NULL;
 	index = index_of(in, trampoline);

@@ -208,7 +208,7 @@ static int map_copies(struct request *request)
 
 	if (trampfd_map_at(table, request->size, PROT_READ | PROT_WRITE, -1, 0))
 		return -1;
-	if (trampfd_map_at(request->region, request->size, PROT_NONE, -1, 0))
+	if (trampfd_perf_reserve(request->region, request->size))
 		goto unmap_table;
 	for (done = 0; done < request->size; done += size) {
 		left = request->size - done;

@@ -268,6 +268,31 @@ typedef int trampfd_table_fn(void *table, size_t size, void *arg);
  */
 int trampfd_walk_tables(trampfd_table_fn *f, void *arg);
 
+typedef void trampfd_frames_fn(void *frames);
+
+/**
+ * trampfd_set_unwinder() - let an unwinder pass through trampolines
+ * @add: Called with unwind information, a section .eh_frame, for all code that there
+ *	is and, when more is mapped, for that: __register_frame().
+ * @remove: Called with the same before the code is unmapped: __deregister_frame().
+ *
+ * A trampoline makes no frame, so that unwinders need this only for a signal that
+ * interrupts one: for profilers in the process, and for exceptions out of signal
+ * handlers.  Otherwise they end there.  libtrampfd(7) says which unwinders have
+ * such functions.
+ *
+ * From then on malloc(3) and @add are called where code is mapped: trampfd_alloc() and
+ * trampfd_pool_create() are no longer async-signal-safe.  No pool may be destroyed
+ * at the same time.
+ *
+ * Return: 0, or -1 with errno:
+ *
+ * - EINVAL: @add or @remove is NULL
+ * - EBUSY: an unwinder was set before
+ * - EOPNOTSUPP: arm, whose unwinders are told of no code but that of files
+ */
+int trampfd_set_unwinder(trampfd_frames_fn *add, trampfd_frames_fn *remove);
+
 /**
  * trampfd_nested_created() - make a trampoline for a nested function of GCC
  * @chain: The frame that the function belongs to.

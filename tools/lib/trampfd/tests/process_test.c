@@ -783,12 +783,155 @@ TEST(kernel_is_not_asked_where_the_library_is_wanted)
 	EXPECT_EQ(0, in_child(never_ask, NULL));
 }
 
+/* In /tmp/perf-PID.map of @pid: how many lines have @word, and @trampoline's address if any */
+static int names_of(pid_t pid, const void *trampoline, const char *word)
+{
+	char path[64], line[512];
+	unsigned long address;
+	int nr = 0;
+	FILE *f;
+
+	sprintf(path, "/tmp/perf-%d.map", pid);
+	f = fopen(path, "r");
+	if (!f)
+		return -1;
+	while (fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = 0;
+		if (sscanf(line, "%lx %*x", &address) == 1 && strlen(line) > strlen(word) &&
+		    !strcmp(line + strlen(line) - strlen(word), word))
+			nr += !trampoline || address == (unsigned long)trampoline;
+	}
+	fclose(f);
+	return nr;
+}
+
+static void first_target(void)
+{
+	asm volatile("");
+}
+
+static void second_target(void)
+{
+	asm volatile("" : : "r" (0));
+}
+
+#define FIRST		" trampoline of first_target"
+#define SECOND		" trampoline of second_target"
+
+/* What is not 0 is a line where it was not as it should be. */
+static int write_names(void *arg)
+{
+	struct trampfd_pool *pool;
+	pid_t me = getpid();
+	void *t, *u;
+	int i;
+
+	setenv("TRAMPFD_PERF_MAP", "1", 1);
+	pool = create(TRAMPFD_MODE_DATA, 0);
+	t = trampfd_alloc(pool, first_target, NULL);
+	if (names_of(me, t, FIRST) != 1)
+		return __LINE__ % 250 + 1;
+	/* Of what is the same there is one line. */
+	for (i = 0; i < 100; i++) {
+		trampfd_free(t);
+		t = trampfd_alloc(pool, first_target, NULL);
+	}
+	if (names_of(me, NULL, FIRST) != 1)
+		return __LINE__ % 250 + 1;
+	trampfd_set(t, second_target, NULL);
+	if (names_of(me, t, SECOND) != 1)
+		return __LINE__ % 250 + 1;
+	/* As libffi does */
+	u = trampfd_alloc(pool, first_target, NULL);
+	slot_of(u)->code = second_target;
+	if (names_of(me, u, SECOND) != 0)
+		return __LINE__ % 250 + 1;
+	trampfd_free(u);
+	if (names_of(me, u, SECOND) != 1 || mappings("wx"))
+		return __LINE__ % 250 + 1;
+	/* Named at the end */
+	t = trampfd_alloc(NULL, first_target, NULL);
+	slot_of(t)->code = second_target;
+	*(void **)arg = t;
+	exit(0);
+}
+
+/* A program that the dynamic linker was told to run has no name that leads to it. */
+static bool is_run_by_linker(void)
+{
+	char path[PATH_MAX] = "";
+
+	return readlink("/proc/self/exe", path, sizeof(path) - 1) > 0 && strstr(path, "/ld-");
+}
+
+TEST_F(each, names_for_perf_are_written_on_request)
+{
+	void **t = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	char path[64];
+	pid_t child;
+	int status;
+
+	if (is_run_by_linker())
+		SKIP(return, "the dynamic linker was run as a program");
+	child = fork();
+	if (!child)
+		_exit(write_names(t));
+	waitpid(child, &status, 0);
+	EXPECT_EQ(0, status);
+	EXPECT_EQ(1, names_of(child, *t, SECOND));
+	sprintf(path, "/tmp/perf-%d.map", child);
+	unlink(path);
+	/* And not without */
+	child = fork();
+	if (!child) {
+		alloc(NULL, 1);
+		_exit(names_of(getpid(), NULL, ""));
+	}
+	waitpid(child, &status, 0);
+	EXPECT_EQ(255, WEXITSTATUS(status));
+}
+
+/* Whether a file that is there already gets names: by a link, another name, or another user */
+static int names_go_elsewhere(void *how)
+{
+	bool is_link = !strcmp(how, "link"), is_symlink = !strcmp(how, "symlink");
+	char path[64], other[64], line[100] = "";
+	FILE *f;
+	int fd;
+
+	sprintf(path, "/tmp/perf-%d.map", getpid());
+	sprintf(other, "/tmp/trampfd-%d", getpid());
+	fd = open(is_link || is_symlink ? other : path, O_CREAT | O_RDWR, 0666);
+	if (fd < 0 || (is_link && link(other, path)) || (is_symlink && symlink(other, path)) ||
+	    (!strcmp(how, "user") && fchown(fd, 65534, 65534)))
+		return 100;
+	setenv("TRAMPFD_PERF_MAP", "1", 1);
+	trampfd_free(trampfd_alloc(NULL, first_target, NULL));
+	f = fdopen(fd, "r");
+	if (!fgets(line, sizeof(line), f))
+		line[0] = 0;
+	unlink(path);
+	unlink(other);
+	return !!line[0];
+}
+
+TEST(names_go_to_no_file_of_others)
+{
+	EXPECT_EQ(1, in_child(names_go_elsewhere, "file"));
+	EXPECT_EQ(0, in_child(names_go_elsewhere, "symlink"));
+	EXPECT_EQ(0, in_child(names_go_elsewhere, "link"));
+	if (!getuid())
+		EXPECT_EQ(0, in_child(names_go_elsewhere, "user"));
+}
+
 /* Says of a program that was executed whether it may choose by the environment. */
 #define SAY_BACKEND	"--say-backend"
+#define HAS_NAMES	8	/* and that it wrote names for perf */
 
 static int run_copy(void *path)
 {
-	if (setenv("TRAMPFD_BACKEND", "kernel", 1) || setgid(65534) || setuid(65534))
+	if (setenv("TRAMPFD_BACKEND", "kernel", 1) || setenv("TRAMPFD_PERF_MAP", "1", 1) ||
+	    setgid(65534) || setuid(65534))
 		return 100;
 	execl(path, path, SAY_BACKEND, NULL);
 	return 101;
@@ -812,7 +955,7 @@ TEST(environment_is_ignored_with_more_privileges)
 		ASSERT_EQ(n, write(out, buffer, n));
 	close(out);
 	ASSERT_EQ(0, chmod(path, 0755));
-	EXPECT_EQ(TRAMPFD_BACKEND_KERNEL, in_child(run_copy, path));
+	EXPECT_EQ(TRAMPFD_BACKEND_KERNEL | HAS_NAMES, in_child(run_copy, path));
 	ASSERT_EQ(0, chmod(path, 04755));
 	EXPECT_EQ(TRAMPFD_BACKEND_AUTO, in_child(run_copy, path));
 	unlink(path);
@@ -823,13 +966,20 @@ int main(int argc, char *argv[])
 	if (is_quick(&argc, &argv))
 		nr_forks = FORKS / 10;
 	if (argc == 2 && !strcmp(argv[1], SAY_BACKEND)) {
+		const struct trampfd_pool_attr library = { .backend = TRAMPFD_BACKEND_LIBRARY };
 		struct trampfd_pool *pool;
+		char map[64];
+		int names;
 
 		/* As if there were no kernel: the kernel's word is an error, or not. */
 		if (forbid(__NR_trampfd_create, EPERM))
 			return 102;
 		pool = trampfd_pool_create(NULL);
-		return pool ? TRAMPFD_BACKEND_AUTO : TRAMPFD_BACKEND_KERNEL;
+		trampfd_alloc(trampfd_pool_create(&library), first_target, NULL);
+		names = names_of(getpid(), NULL, "") > 0 ? HAS_NAMES : 0;
+		sprintf(map, "/tmp/perf-%d.map", getpid());
+		unlink(map);
+		return (pool ? TRAMPFD_BACKEND_AUTO : TRAMPFD_BACKEND_KERNEL) | names;
 	}
 	return test_harness_run(argc, argv);
 }

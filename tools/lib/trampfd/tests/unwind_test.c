@@ -1,0 +1,326 @@
+// SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
+/*
+ * libtrampfd: unwinders, out of signals that interrupt trampolines
+ *
+ * On x86_64 and i386, the trap flag raises a signal at each instruction.  Elsewhere
+ * an instruction that traps is called in the place of a trampoline; its signal's
+ * handler goes on at an instruction of the trampoline, with another signal pending
+ * that arrives there.
+ */
+#include <execinfo.h>
+#include <signal.h>
+#include <ucontext.h>
+
+#include "library.h"
+
+#if defined(__x86_64__)
+#define IS_X86
+#define INSTRUCTIONS	3
+#define SP		"rsp"
+#elif defined(__i386__)
+#define IS_X86
+#define HAS_PUSH
+#define INSTRUCTIONS	5
+#define SP		"esp"
+#elif defined(__aarch64__)
+#define INSTRUCTIONS	4
+#elif defined(__riscv)
+#define INSTRUCTIONS	5
+#endif
+
+#ifdef INSTRUCTIONS	/* of a trampoline of mode DATA or SLOT */
+#include "backends.h"
+
+/* Of the compiler's library; those of unwind.h in this file's spelling */
+void register_frames(void *frames) asm("__register_frame");
+void deregister_frames(void *frames) asm("__deregister_frame");
+int unwind(int (*frame)(void *context, void *arg), void *arg) asm("_Unwind_Backtrace");
+uintptr_t unwind_pc(void *context) asm("_Unwind_GetIP");
+
+#define MAX_FRAMES	32
+#define MAX_SIZE	32	/* bytes of a trampoline */
+
+static char *trampoline;
+static void *caller;		/* the address that the target returns to */
+static unsigned int seen[MAX_SIZE];	/* by offset: interrupted */
+static unsigned int passed[MAX_SIZE];	/* and unwound to the caller, by both */
+
+static void *find;
+static bool is_found;
+
+static int look(void *context, void *arg)
+{
+	is_found |= (void *)unwind_pc(context) == find;
+	return 0; /* _URC_NO_REASON */
+}
+
+static bool gcc_finds(void *address)
+{
+	find = address;
+	is_found = false;
+	unwind(look, NULL);
+	return is_found;
+}
+
+static bool backtrace_finds(void *address)
+{
+	void *frames[MAX_FRAMES];
+	int i, n = backtrace(frames, MAX_FRAMES);
+
+	for (i = 0; i < n && frames[i] != address; i++)
+		;
+	return i < n;
+}
+
+/* Of a function that is interrupted, as the target sees it */
+static __attribute__((noipa)) unsigned long target(void)
+{
+	caller = __builtin_return_address(0);
+	return 5;
+}
+
+#ifdef HAS_PUSH
+asm("	.pushsection .text\n"
+"	.type	target_of_push, @function\n"
+"target_of_push:\n"
+"	endbr32\n"
+"	pop	%ecx\n"
+"	jmp	target\n"
+"	.popsection\n");
+unsigned long target_of_push(void) asm("target_of_push");
+#endif
+
+/* Not a tail call */
+static __attribute__((noipa)) unsigned long call_from_here(void *f)
+{
+	unsigned long ret = run(f);
+
+	asm volatile("" : : : "memory");
+	return ret;
+}
+
+static void interrupted_at(void *pc)
+{
+	size_t offset = (char *)pc - trampoline;
+
+	if (offset >= MAX_SIZE)
+		return;
+	seen[offset]++;
+	passed[offset] += gcc_finds(caller) && backtrace_finds(caller);
+}
+
+#ifdef IS_X86
+#define TRAP_FLAG	0x100
+
+static void trap(int sig, siginfo_t *info, void *arg)
+{
+	ucontext_t *uc = arg;
+
+#if defined(__x86_64__)
+	interrupted_at((void *)uc->uc_mcontext.gregs[REG_RIP]);
+#else
+	interrupted_at((void *)uc->uc_mcontext.gregs[REG_EIP]);
+#endif
+}
+
+static void set_trap_flag(bool on)
+{
+	unsigned long flags;
+
+	/* Below the red zone */
+	asm volatile("sub $128, %%" SP "\n\tpushf\n\tpop %0\n\tadd $128, %%" SP : "=r" (flags));
+	flags = on ? flags | TRAP_FLAG : flags & ~TRAP_FLAG;
+	asm volatile("sub $128, %%" SP "\n\tpush %0\n\tpopf\n\tlea 128(%%" SP "), %%" SP
+		     : : "r" (flags) : "cc");
+}
+
+static void interrupt_at_each_instruction(void *t, int nr)
+{
+	struct sigaction action = { .sa_sigaction = trap, .sa_flags = SA_SIGINFO };
+
+	sigaction(SIGTRAP, &action, NULL);
+	set_trap_flag(true);
+	call_from_here(t);
+	set_trap_flag(false);
+}
+
+#else
+static char *resume;
+
+static void *pc_of(ucontext_t *uc, void *to)
+{
+#if defined(__aarch64__)
+	unsigned long long *pc = &uc->uc_mcontext.pc;
+#elif defined(__riscv)
+	unsigned long *pc = &uc->uc_mcontext.__gregs[REG_PC];
+#endif
+	void *was = (void *)(uintptr_t)*pc;
+
+	if (to)
+		*pc = (uintptr_t)to;
+	return was;
+}
+
+/* At the first instruction of traps(), with SIGUSR1 blocked until this returns */
+static void trap(int sig, siginfo_t *info, void *arg)
+{
+	pc_of(arg, resume);
+	raise(SIGUSR1);
+}
+
+/* From the beginning, as registers are not what the instructions before make them */
+static void interrupt(int sig, siginfo_t *info, void *arg)
+{
+	interrupted_at(pc_of(arg, trampoline));
+}
+
+asm("	.pushsection .text\n"
+"	.type	traps, %function\n"
+"traps:\n"
+#if defined(__aarch64__)
+"	hint	#34\n"
+"	brk	#0\n"
+#elif defined(__riscv)
+"	.option	push\n"
+"	.option	norvc\n"
+"	.4byte	0x17\n"		/* lpad 0 */
+"	ebreak\n"
+"	.option	pop\n"
+#endif
+"	.popsection\n");
+void traps(void) asm("traps");
+
+static void interrupt_at_each_instruction(void *t, int nr)
+{
+	struct sigaction action = { .sa_sigaction = trap, .sa_flags = SA_SIGINFO };
+
+	sigaddset(&action.sa_mask, SIGUSR1);
+	sigaction(SIGTRAP, &action, NULL);
+	sigaction(SIGILL, &action, NULL);
+	action.sa_sigaction = interrupt;
+	sigaction(SIGUSR1, &action, NULL);
+	for (resume = t; resume < (char *)t + nr * 4; resume += 4)
+		call_from_here((void *)traps);
+}
+#endif
+
+/*
+ * Of the trampoline's instructions, at how many an unwinder does not find the caller;
+ * -1 if they are not @nr
+ */
+static int ends_at(struct trampfd_pool *pool, void *f, int nr)
+{
+	int i, interrupted = 0, ends = 0;
+
+	memset(seen, 0, sizeof(seen));
+	memset(passed, 0, sizeof(passed));
+	trampoline = trampfd_alloc(pool, f, NULL);
+	if (!trampoline || call_from_here(trampoline) != 5)
+		return -1;
+	interrupt_at_each_instruction(trampoline, nr);
+	trampfd_free(trampoline);
+	for (i = 0; i < MAX_SIZE; i++) {
+		interrupted += !!seen[i];
+		ends += seen[i] != passed[i];
+	}
+	return interrupted == nr ? ends : -1;
+}
+
+TEST_F(each, unwinders_pass)
+{
+	struct trampfd_pool_attr attr = { .mode = TRAMPFD_MODE_SLOT, .context_size = 100 };
+	int i;
+
+	EXPECT_EQ(INSTRUCTIONS, ends_at(NULL, target, INSTRUCTIONS));
+	ASSERT_EQ(0, trampfd_set_unwinder(register_frames, deregister_frames));
+	EXPECT_EQ(0, ends_at(NULL, target, INSTRUCTIONS));
+	/* Code that is mapped from now on */
+	for (i = 0; i < SOME; i++)
+		alloc(NULL, i);
+	EXPECT_EQ(0, ends_at(NULL, target, INSTRUCTIONS));
+	EXPECT_EQ(0, ends_at(trampfd_pool_create(&attr), target, INSTRUCTIONS));
+#ifdef HAS_PUSH
+	EXPECT_EQ(0, ends_at(create(TRAMPFD_MODE_PUSH, 0), target_of_push, INSTRUCTIONS + 1));
+#endif
+}
+
+static int nr_told, nr_kept;
+
+static void add(void *frames)
+{
+	nr_told++;
+	nr_kept++;
+	register_frames(frames);
+}
+
+static void removed(void *frames)
+{
+	nr_kept--;
+	deregister_frames(frames);
+}
+
+TEST_F(each, unwinder_forgets_what_is_unmapped)
+{
+	struct trampfd_pool *pool;
+	int i, had;
+
+	ASSERT_NE(NULL, alloc(NULL, 1));
+	ASSERT_EQ(0, trampfd_set_unwinder(add, removed));
+	had = nr_kept;
+	EXPECT_EQ(1, had);
+	for (i = 0; i < 20; i++) {
+		pool = create(TRAMPFD_MODE_DATA, 0);
+		EXPECT_EQ(0, ends_at(pool, target, INSTRUCTIONS));
+		EXPECT_EQ(had + 1, nr_kept);
+		trampfd_pool_destroy(pool);
+		EXPECT_EQ(had, nr_kept);
+	}
+	EXPECT_EQ(had + 20, nr_told);
+}
+
+TEST_F(each, threads_tell_once_of_each)
+{
+	struct work w = { .steps = THREAD_STEPS };
+	pthread_t threads[4];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(threads); i++)
+		ASSERT_EQ(0, pthread_create(&threads[i], NULL, work, &w));
+	ASSERT_EQ(0, trampfd_set_unwinder(register_frames, deregister_frames));
+	for (i = 0; i < ARRAY_SIZE(threads); i++)
+		pthread_join(threads[i], NULL);
+	EXPECT_EQ(0, w.wrong);
+	EXPECT_EQ(0, ends_at(NULL, target, INSTRUCTIONS));
+}
+
+TEST(one_unwinder_is_set)
+{
+	EXPECT_EQ(-1, trampfd_set_unwinder(NULL, deregister_frames));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(-1, trampfd_set_unwinder(register_frames, NULL));
+	EXPECT_EQ(EINVAL, errno);
+	EXPECT_EQ(0, trampfd_set_unwinder(register_frames, deregister_frames));
+	EXPECT_EQ(-1, trampfd_set_unwinder(register_frames, deregister_frames));
+	EXPECT_EQ(EBUSY, errno);
+}
+
+#else
+
+static void tell(void *frames)
+{
+}
+
+/* The tables of its unwinder are found by dl_iterate_phdr(3) alone. */
+TEST(arm_has_no_unwinder_to_be_told)
+{
+	EXPECT_EQ(-1, trampfd_set_unwinder(tell, tell));
+	EXPECT_EQ(EOPNOTSUPP, errno);
+}
+
+#endif
+
+int main(int argc, char *argv[])
+{
+	is_quick(&argc, &argv);
+	return test_harness_run(argc, argv);
+}

@@ -4,7 +4,7 @@
 ARCH ?= x86_64
 SHELL := /bin/bash
 .NOTPARALLEL:
-.PHONY: help run vm kernel selftests headers check check-all check-libffi runtimes lsm stress fuzz figures bench coverage docs series check-series tree root shell test clean
+.PHONY: help run vm kernel selftests headers check check-all check-libffi runtimes nested lsm stress fuzz figures bench coverage docs series check-series tree root shell test clean
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
@@ -44,6 +44,9 @@ check-libffi: tree ## compare the test suite of libffi over libtrampfd with unpa
 runtimes: tree ## make callbacks in Python, Ruby, Java ... in a sandbox; measure closures
 	@harness/runtimes/run.sh
 	@harness/runtimes/run.sh --cost
+
+nested: tree ## run nested functions of C, Fortran and Ada in a sandbox; measure them
+	@harness/nested/nested.sh --cost
 
 lsm: tree ## test trampfd under each security module, enforcing
 	@harness/lsm/lsm.sh

@@ -368,6 +368,7 @@ case " $* " in *" x86_64 "*)
 		collector_finds_contexts sanitizers_find_nothing valgrind_finds_nothing links_with_lto example_runs}; do
 		step "library: ${promise//_/ }" "$ROOT/harness/check/library.sh" "$promise"
 	done
+	step "nested functions of C, Fortran and Ada, x86_64" "$ROOT/harness/nested/nested.sh" x86_64
 	step "libffi's closures over libtrampfd" "$ROOT/harness/libffi/check.sh" --quick x86_64
 	for promise in i386_program_runs_on_x86_64 large_files_are_named; do
 		step "guest: ${promise//_/ }" "$ROOT/harness/check/test-harness.sh" $promise
@@ -396,6 +397,7 @@ if [ -n "$all" ]; then
 	done
 	case " $* " in *" x86_64 "*)
 		step "callbacks of Debian's runtimes" "$ROOT/harness/runtimes/run.sh"
+		step "nested functions of C, Fortran and Ada, and their costs" "$ROOT/harness/nested/nested.sh" --cost
 		step "fuzzer, 20 s" "$ROOT/harness/fuzz/fuzz.sh" 20 ;;
 	esac
 fi

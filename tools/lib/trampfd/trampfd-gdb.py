@@ -183,7 +183,11 @@ class Unwinder(gdb.unwinder.Unwinder):
 
     # In the stack or in a register: where the return address is; the names of both
     STACK = {"i386:x86-64": ("rsp", "rip"), "i386": ("esp", "eip")}
-    LINK = {"aarch64": ("sp", "pc", "x30"), "arm": ("sp", "pc", "lr"), "riscv:rv64": ("sp", "pc", "ra")}
+    LINK = {
+        "aarch64": ("sp", "pc", "x30"),
+        "arm": ("sp", "pc", "lr"),
+        "riscv:rv64": ("sp", "pc", "ra"),
+    }
 
     def __init__(self):
         super().__init__("trampfd")

@@ -87,7 +87,7 @@ asm("	.pushsection .text\n"
 "	pop	%ecx\n"
 "	jmp	target\n"
 "	.popsection\n");
-unsigned long target_of_push(void) asm("target_of_push");
+unsigned long target_of_push(int unused) asm("target_of_push");
 #endif
 
 /* Not a tail call */
@@ -188,7 +188,7 @@ asm("	.pushsection .text\n"
 "	.option	pop\n"
 #endif
 "	.popsection\n");
-void traps(void) asm("traps");
+void traps(int unused) asm("traps");
 
 static void interrupt_at_each_instruction(void *t, int nr)
 {
@@ -248,14 +248,14 @@ static int nr_told, nr_kept;
 
 static void add(void *frames)
 {
-	nr_told++;
-	nr_kept++;
+	__atomic_add_fetch(&nr_told, 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&nr_kept, 1, __ATOMIC_RELAXED);
 	register_frames(frames);
 }
 
 static void removed(void *frames)
 {
-	nr_kept--;
+	__atomic_sub_fetch(&nr_kept, 1, __ATOMIC_RELAXED);
 	deregister_frames(frames);
 }
 
@@ -278,18 +278,26 @@ TEST_F(each, unwinder_forgets_what_is_unmapped)
 	EXPECT_EQ(had + 20, nr_told);
 }
 
-TEST_F(each, threads_tell_once_of_each)
+static int count_table(void *table, size_t size, void *nr)
+{
+	++*(int *)nr;
+	return 0;
+}
+
+TEST_F(each, threads_may_map_at_the_same_time)
 {
 	struct work w = { .steps = THREAD_STEPS };
 	pthread_t threads[4];
-	int i;
+	int i, nr = 0;
 
 	for (i = 0; i < ARRAY_SIZE(threads); i++)
 		ASSERT_EQ(0, pthread_create(&threads[i], NULL, work, &w));
-	ASSERT_EQ(0, trampfd_set_unwinder(register_frames, deregister_frames));
+	ASSERT_EQ(0, trampfd_set_unwinder(add, removed));
 	for (i = 0; i < ARRAY_SIZE(threads); i++)
 		pthread_join(threads[i], NULL);
 	EXPECT_EQ(0, w.wrong);
+	trampfd_walk_tables(count_table, &nr);
+	EXPECT_EQ(nr, nr_kept);
 	EXPECT_EQ(0, ends_at(NULL, target, INSTRUCTIONS));
 }
 

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0
+/* For calls.c: what throws and catches */
+
+extern "C" {
+
+void throw_now(int value)
+{
+	throw value;
+}
+
+int catch_from(void (*f)(void))
+{
+	try {
+		f();
+	} catch (int value) {
+		return value;
+	}
+	return -1;
+}
+
+/* With something to do when an exception passes */
+void pass_through(void (*f)(void))
+{
+	struct counter {
+		int &n;
+		~counter() { n++; }
+	};
+	static thread_local int n;
+	counter c = { n };
+
+	f();
+}
+
+}

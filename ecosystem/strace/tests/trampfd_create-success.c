@@ -1,0 +1,2 @@
+#define RETVAL_INJECTED 1
+#include "trampfd_create.c"

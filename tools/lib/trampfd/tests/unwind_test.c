@@ -45,31 +45,39 @@ static void *caller;		/* the address that the target returns to */
 static unsigned int seen[MAX_SIZE];	/* by offset: interrupted */
 static unsigned int passed[MAX_SIZE];	/* and unwound to the caller, by both */
 
-static void *find;
-static bool is_found;
+/* The frame after that of @pc is @caller's: there is none between them. */
+struct search {
+	void *pc;
+	bool is_next;
+	bool is_found;
+};
 
 static int look(void *context, void *arg)
 {
-	is_found |= (void *)unwind_pc(context) == find;
+	struct search *search = arg;
+	void *pc = (void *)unwind_pc(context);
+
+	search->is_found |= search->is_next && pc == caller;
+	search->is_next = pc == search->pc;
 	return 0; /* _URC_NO_REASON */
 }
 
-static bool gcc_finds(void *address)
+static bool gcc_finds_caller(void *pc)
 {
-	find = address;
-	is_found = false;
-	unwind(look, NULL);
-	return is_found;
+	struct search search = { .pc = pc };
+
+	unwind(look, &search);
+	return search.is_found;
 }
 
-static bool backtrace_finds(void *address)
+static bool backtrace_finds_caller(void *pc)
 {
 	void *frames[MAX_FRAMES];
 	int i, n = backtrace(frames, MAX_FRAMES);
 
-	for (i = 0; i < n && frames[i] != address; i++)
+	for (i = 0; i < n && frames[i] != pc; i++)
 		;
-	return i < n;
+	return i + 1 < n && frames[i + 1] == caller;
 }
 
 /* Of a function that is interrupted, as the target sees it */
@@ -106,7 +114,7 @@ static void interrupted_at(void *pc)
 	if (offset >= MAX_SIZE)
 		return;
 	seen[offset]++;
-	passed[offset] += gcc_finds(caller) && backtrace_finds(caller);
+	passed[offset] += gcc_finds_caller(pc) && backtrace_finds_caller(pc);
 }
 
 #ifdef IS_X86

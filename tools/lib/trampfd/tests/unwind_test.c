@@ -179,7 +179,8 @@ static void trap(int sig, siginfo_t *info, void *arg)
 /* From the beginning, as registers are not what the instructions before make them */
 static void interrupt(int sig, siginfo_t *info, void *arg)
 {
-	interrupted_at(pc_of(arg, trampoline));
+	interrupted_at(pc_of(arg, NULL));
+	pc_of(arg, trampoline);
 }
 
 asm("	.pushsection .text\n"

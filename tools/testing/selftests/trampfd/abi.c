@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The ABI that the tests are compiled for.
+ * Selects the abi_*.c of the ABI that the tests are compiled for.
  */
 #include "abi.h"
 
@@ -18,15 +18,15 @@ unsigned long abi_probe_entry, abi_probe_drop, abi_probe_saved_sp;
 #elif defined(__riscv) && __riscv_xlen == 64
 #include "abi_riscv64.c"
 #else
-#error "write an abi_*.c for this one: see abi.h"
+#error "This ABI has no abi_*.c: see abi.h."
 #endif
 
 bool abi_is_foreign(enum trampfd_abi abi)
 {
-	const enum trampfd_abi *ours;
+	const enum trampfd_abi *own;
 
-	for (ours = abi_of_machine; *ours; ours++)
-		if (*ours == abi)
+	for (own = abi_of_machine; *own; own++)
+		if (*own == abi)
 			return false;
 	return abi != TRAMPFD_ABI_CALLER && abi <= ABI_LAST;
 }

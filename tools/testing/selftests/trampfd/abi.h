@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests need to know of the ABI that they are compiled for; each has
- * it in an abi_*.c of its own.
+ * Properties of the ABI that the tests are compiled for.  Each ABI defines them in
+ * its own abi_*.c.
  */
 #ifndef TRAMPFD_ABI_H
 #define TRAMPFD_ABI_H
@@ -13,68 +13,75 @@
 #define ABI_MAX_REGS		32
 #define ABI_STACK_ARGS		8	/* words */
 #define ABI_BELOW		32	/* words below the stack pointer */
-#define ABI_VEC_WORDS		(32 * 16 / sizeof(long))	/* at most */
+#define ABI_VEC_WORDS		(32 * 16 / sizeof(long))	/* maximum of all ABIs */
 
 /**
- * struct abi_mode - a mode that the ABI has, and its documented defaults
+ * struct abi_mode - a mode of the ABI and its documented defaults
+ * @name: For messages.
+ * @mode: The mode.
+ * @data_reg: Default data register, as TRAMPFD_REG().
+ * @scratch_reg: Default scratch register, as TRAMPFD_REG(); 0 if the mode uses none.
+ * @stack_words: Number of words below the stack pointer that a call overwrites.
+ * @min_stride: Smallest stride in bytes.
  */
 struct abi_mode {
 	const char *name;
 	enum trampfd_mode mode;
-	uint16_t data_reg;		/* as TRAMPFD_REG() */
-	uint16_t scratch_reg;		/* likewise, 0 if the mode uses none */
-	unsigned int stack_words;	/* below the stack pointer, written to */
-	uint32_t min_stride;		/* bytes */
+	uint16_t data_reg;
+	uint16_t scratch_reg;
+	unsigned int stack_words;
+	uint32_t min_stride;
 };
 
 /**
- * struct abi_reg - a register that may be chosen
+ * struct abi_reg - a register that a request can name
+ * @name: For messages.
+ * @dwarf: DWARF number, which is also the index in &struct abi_state.regs.
  */
 struct abi_reg {
 	const char *name;
-	int dwarf;	/* also its index in &struct abi_state.regs */
+	int dwarf;
 };
 
 extern const enum trampfd_abi abi_native;
 extern const char * const abi_name;
 extern const struct abi_mode abi_modes[];	/* ends with a NULL name */
-extern const struct abi_reg abi_regs[];		/* likewise */
-/* Those that can be scratch register too, where a mode has one */
-extern const struct abi_reg abi_scratch_regs[];	/* likewise */
-extern const int abi_stack_pointer;		/* DWARF numbers */
-extern const int abi_link_register;	/* -1: the return address is on the stack */
-extern const unsigned int abi_vec_bytes;	/* of the vector registers */
-extern const int abi_bad_regs[];		/* likewise, ends with -1 */
-/* Those that a kernel may have on which this program runs; 0 ends them */
+extern const struct abi_reg abi_regs[];		/* ends with a NULL name */
+/* The registers that a request can name as scratch register */
+extern const struct abi_reg abi_scratch_regs[];	/* ends with a NULL name */
+extern const int abi_stack_pointer;		/* DWARF number */
+extern const int abi_link_register;	/* likewise; -1 if calls push the return address */
+extern const unsigned int abi_vec_bytes;	/* size of all vector registers */
+extern const int abi_bad_regs[];		/* DWARF numbers, ends with -1 */
+/* The ABIs of the kernels that run this program; ends with 0 */
 extern const enum trampfd_abi abi_of_machine[];
 
 #define ABI_LAST		TRAMPFD_ABI_RISCV64	/* of enum trampfd_abi */
 
-/* Whether it exists, but on no kernel on which this program runs. */
+/* Whether @abi is valid, but no kernel that runs this program has it */
 bool abi_is_foreign(enum trampfd_abi abi);
 
-/* Whether a processor with landing pads lets an indirect branch arrive here. */
+/* Whether an indirect branch to @code is permitted if landing pads are enforced */
 bool abi_is_landing_pad(const void *code);
 
 /*
- * Whether the first two bytes of a system call instruction are at @bytes, where
- * the processor may take them for one, in whatever state it is.
+ * Whether @bytes begin with the first two bytes of a system call instruction, at
+ * an address where a processor can execute one in any of its states
  */
 bool abi_is_system_call(const unsigned char *bytes);
 
-/* Targets: return the default data register of DATA and SLOT, and of PUSH. */
+/* Targets that return the default data register of DATA and SLOT, and of PUSH */
 unsigned long abi_return_data(void);
 unsigned long abi_return_push(void);
 
 /**
- * struct abi_state - all that a caller and its callee share
+ * struct abi_state - the state that a caller passes to its callee
  *
- * @regs: General registers by DWARF number; the stack pointer only where it is
- *	an output.
+ * @regs: General registers by DWARF number; the stack pointer as output only.
  * @flags: Condition flags.
- * @stack: From the stack pointer upwards, the return address first where the
- *	ABI has it there; as input the arguments alone.
- * @below: From the stack pointer downwards.
+ * @stack: Words from the stack pointer upwards.  As input the arguments only; as
+ *	output the return address first, if calls push it.
+ * @below: Words from the stack pointer downwards.
  * @vec: Vector registers.
  */
 struct abi_state {
@@ -85,28 +92,26 @@ struct abi_state {
 	unsigned long vec[ABI_VEC_WORDS];
 };
 
-/* What is filled into the words below the stack pointer before the call. */
+/* abi_probe() fills the words below the stack pointer with this byte. */
 #define ABI_BELOW_PATTERN	0x5a
 
 /*
- * abi_probe() calls abi_probe_entry with the state abi_probe_in; what arrives
- * at abi_probe_target is kept in abi_probe_out, which drops abi_probe_drop
- * words from the stack and returns with the registers that return values and
- * vector results are in set from abi_probe_ret; abi_probe_back has what arrives
- * back at the caller.  abi_probe() itself sets the stack pointer and the link
- * register of abi_probe_in, and keeps its own stack pointer in
- * abi_probe_saved_sp.
- * Not for several threads.
+ * abi_probe() loads the state abi_probe_in and calls abi_probe_entry.
+ * abi_probe_target() stores the state that it receives in abi_probe_out, drops
+ * abi_probe_drop words from the stack, loads the registers that return values from
+ * abi_probe_ret, and returns.  abi_probe() then stores the state in abi_probe_back.
+ * It sets the stack pointer and the link register of abi_probe_in, and saves its own
+ * stack pointer in abi_probe_saved_sp.  Only one thread at a time may call it.
  */
 void abi_probe(void);
 void abi_probe_target(void);
 extern unsigned long abi_probe_entry, abi_probe_drop, abi_probe_saved_sp;
 extern struct abi_state abi_probe_in, abi_probe_out, abi_probe_ret, abi_probe_back;
 
-/* Which flags, return registers and preserved registers to compare. */
+/* What to compare after a call */
 extern const unsigned long abi_flags_mask;
-extern const unsigned int abi_return_words;	/* that a call puts on the stack */
-extern const int abi_return_regs[];	/* DWARF numbers, -1 ends them */
+extern const unsigned int abi_return_words;	/* words that a call pushes */
+extern const int abi_return_regs[];	/* DWARF numbers, ends with -1 */
 extern const int abi_preserved_regs[];	/* likewise */
 
 #endif /* TRAMPFD_ABI_H */

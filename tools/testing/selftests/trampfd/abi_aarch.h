@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What arm64 and arm have in common.
+ * Common to arm64 and arm.
  */
 #ifndef NOLIBC
 #include <assert.h>
@@ -15,8 +15,8 @@ const enum trampfd_abi abi_of_machine[] = { TRAMPFD_ABI_ARM64, TRAMPFD_ABI_ARM, 
 const unsigned int abi_return_words;
 
 /*
- * svc of A64, A32 and T32: code of one can be jumped to in the state of
- * another, if only in another process.  Instructions are little-endian.
+ * SVC of A64, A32 and T32: a process of either kind can map the code and jump to it
+ * in its own state.  Instructions are little-endian on all kernels.
  */
 bool abi_is_system_call(const unsigned char *bytes)
 {

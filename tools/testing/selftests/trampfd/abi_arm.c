@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * arm: registers and calling convention of AAPCS32, hard float; DWARF numbers of
- * AADWARF32.  What is here is A32 code; arm_test.c has callers and targets of
- * both states.
+ * arm: registers and calling convention of AAPCS32 with hard float, DWARF numbers
+ * of AADWARF32.  The code here is A32; arm_test.c has callers and targets in both
+ * states.
  */
 #include "abi_aarch.h"
 
@@ -27,7 +27,7 @@ const struct abi_reg abi_scratch_regs[] = { {} };
 const int abi_stack_pointer = 13;
 const int abi_link_register = 14;
 const unsigned int abi_vec_bytes = 16 * 16;
-/* sp, lr, pc, s0, past the last of the psABI */
+/* sp, lr, pc, s0, a larger number */
 const int abi_bad_regs[] = { 13, 14, 15, 64, 0xfffe, -1 };
 
 /* NZCVQ and GE */
@@ -106,7 +106,7 @@ asm("	.pushsection .text\n"
 "	vpop	{d8-d15}\n"
 "	pop	{r4-r11, pc}\n"
 
-/* r0 is first kept far below what is looked at there. */
+/* Save r0 below the words that abi_probe_out.below records. */
 "abi_probe_target:\n"
 "	str	r0, [sp, #-512]\n"
 "	address	r0, abi_probe_out\n"

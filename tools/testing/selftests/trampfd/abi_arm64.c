@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * arm64: registers and calling convention of AAPCS64; DWARF numbers of AADWARF64.
+ * arm64: registers and calling convention of AAPCS64, DWARF numbers of AADWARF64.
  */
 #include "abi_aarch.h"
 
@@ -28,7 +28,7 @@ const struct abi_reg abi_scratch_regs[] = { { "x16", 16 }, { "x17", 17 }, {} };
 const int abi_stack_pointer = 31;
 const int abi_link_register = 30;
 const unsigned int abi_vec_bytes = 32 * 16;
-/* x30, sp, pc, v0, past the last of the psABI */
+/* x30, sp, pc, v0, a larger number */
 const int abi_bad_regs[] = { 30, 31, 32, 64, 0xfffe, -1 };
 
 /* NZCV */
@@ -49,7 +49,7 @@ static_assert(offsetof(struct abi_state, flags) == 256 &&
 	      offsetof(struct abi_state, vec) == 600, "asm below");
 
 asm("	.pushsection .text\n"
-/* x2 to x29 to or from the state at base */
+/* Load or store x2 to x29 of the state at base. */
 "	.macro	regs op, base\n"
 "	\\op	x2, x3, [\\base, #16]\n"
 "	\\op	x4, x5, [\\base, #32]\n"
@@ -66,7 +66,7 @@ asm("	.pushsection .text\n"
 "	\\op	x26, x27, [\\base, #208]\n"
 "	\\op	x28, x29, [\\base, #224]\n"
 "	.endm\n"
-/* All vectors to or from address x */
+/* Load or store all vector registers at address x. */
 "	.macro	vecs op, x\n"
 "	\\op	q0, q1, [\\x, #0]\n"
 "	\\op	q2, q3, [\\x, #32]\n"
@@ -85,7 +85,7 @@ asm("	.pushsection .text\n"
 "	\\op	q28, q29, [\\x, #448]\n"
 "	\\op	q30, q31, [\\x, #480]\n"
 "	.endm\n"
-/* What a function must preserve, to or from the stack */
+/* Save to the stack, or restore, the registers that a function must preserve. */
 "	.macro	preserved op\n"
 "	\\op	x19, x20, [sp, #16]\n"
 "	\\op	x21, x22, [sp, #32]\n"
@@ -158,7 +158,7 @@ asm("	.pushsection .text\n"
 "	ldp	x29, x30, [sp], #160\n"
 "	ret\n"
 
-/* x0 and x1 are first kept far below what is looked at there. */
+/* Save x0 and x1 below the words that abi_probe_out.below records. */
 "abi_probe_target:\n"
 "	hint	#34\n"
 "	stp	x0, x1, [sp, #-512]\n"

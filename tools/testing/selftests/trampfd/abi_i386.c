@@ -7,7 +7,10 @@
 const enum trampfd_abi abi_native = TRAMPFD_ABI_I386;
 const char * const abi_name = "i386";
 
-/* The call that learns the address writes one word, PUSH one above it. */
+/*
+ * The CALL that reads eip overwrites one word below the stack pointer.  PUSH pushes
+ * a word first, so its CALL also overwrites one word below the new stack pointer.
+ */
 const struct abi_mode abi_modes[] = {
 	{ "DATA", TRAMPFD_MODE_DATA, TRAMPFD_REG(1), TRAMPFD_REG(0), 1, 32 },
 	{ "SLOT", TRAMPFD_MODE_SLOT, TRAMPFD_REG(1), 0, 1, 32 },
@@ -29,7 +32,7 @@ const struct abi_reg abi_scratch_regs[] = {
 
 const int abi_stack_pointer = 4;
 const unsigned int abi_vec_bytes = 8 * 16;
-/* esp, the return address column (eip), eflags, past the last of the psABI */
+/* esp, the return address column (eip), eflags, two larger numbers */
 const int abi_bad_regs[] = { 4, 8, 9, 94, 0xfffe, -1 };
 
 const int abi_return_regs[] = { 0, 2, -1 };
@@ -52,7 +55,7 @@ asm("	.pushsection .text\n"
 "abi_return_data:\n"
 "	mov	%ecx, %eax\n"
 "	ret\n"
-/* eax has the slot, the top of the stack the caller's eax. */
+/* eax is the address of the slot; the caller's eax is on top of the stack. */
 "abi_return_push:\n"
 "	add	$4, %esp\n"
 "	ret\n"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * riscv64: registers and calling convention of the RISC-V psABI, LP64D; DWARF
- * numbers of the same.
+ * riscv64: registers, calling convention (LP64D) and DWARF numbers of the RISC-V
+ * psABI.
  */
 #ifndef NOLIBC
 #include <assert.h>
@@ -39,15 +39,15 @@ const int abi_stack_pointer = 2;
 const int abi_link_register = 1;
 const unsigned int abi_return_words;
 const unsigned int abi_vec_bytes = 32 * 8;
-/* zero, ra, sp, gp, tp, ft0, the alternate frame return column, past the last */
+/* zero, ra, sp, gp, tp, ft0, the alternate frame return column, a larger number */
 const int abi_bad_regs[] = { 0, 1, 2, 3, 4, 32, 64, 0xfffe, -1 };
 
-/* There are none but in fcsr: rounding mode and exceptions. */
+/* There are no condition flags; compare fcsr (rounding mode, exceptions) instead. */
 const unsigned long abi_flags_mask = 0xff;
 const int abi_return_regs[] = { 10, 11, -1 };
 const int abi_preserved_regs[] = { 2, 8, 9, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, -1 };
 
-/* lpad with label 0, which accepts every caller */
+/* LPAD with label 0, which accepts any label */
 bool abi_is_landing_pad(const void *code)
 {
 	static const unsigned char lpad_0[] = { 0x17, 0x00, 0x00, 0x00 };
@@ -55,7 +55,7 @@ bool abi_is_landing_pad(const void *code)
 	return !memcmp(code, lpad_0, sizeof(lpad_0));
 }
 
-/* The first parcel of ecall; code can be entered at each parcel. */
+/* The first 2-byte parcel of ECALL; a branch can enter code at each parcel. */
 bool abi_is_system_call(const unsigned char *bytes)
 {
 	return (uintptr_t)bytes % 2 == 0 && bytes[0] == 0x73 && bytes[1] == 0x00;
@@ -70,7 +70,7 @@ asm("	.pushsection .text\n"
 "	.macro	lpad\n"
 "	.4byte	0x00000017\n"
 "	.endm\n"
-/* x5 to x31 but those left out, to or from the state at base */
+/* Load or store x5 to x31, except one, of the state at base. */
 "	.macro	regs op, base, without\n"
 "	.irp	n, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31\n"
 "	.ifnc	\\n, \\without\n"
@@ -78,7 +78,7 @@ asm("	.pushsection .text\n"
 "	.endif\n"
 "	.endr\n"
 "	.endm\n"
-/* All of f, those first that return values */
+/* Load or store all of f; the registers that return values come first. */
 "	.macro	vecs op, base\n"
 "	.set	offset, 600\n"
 "	.irp	n, 10, 11, 12, 13, 14, 15, 16, 17, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31\n"
@@ -86,7 +86,7 @@ asm("	.pushsection .text\n"
 "	.set	offset, offset + 8\n"
 "	.endr\n"
 "	.endm\n"
-/* What a function must preserve, to or from the stack */
+/* Save to the stack, or restore, the registers that a function must preserve. */
 "	.macro	preserved op, fop\n"
 "	\\op	ra, 0(sp)\n"
 "	.set	offset, 8\n"
@@ -148,7 +148,7 @@ asm("	.pushsection .text\n"
 "	addi	sp, sp, 208\n"
 "	ret\n"
 
-/* t0 is first kept far below what is looked at there. */
+/* Save t0 below the words that abi_probe_out.below records. */
 "	.balign	4\n"
 "abi_probe_target:\n"
 "	lpad\n"

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What x86_64 and i386 have in common.
+ * Common to x86_64 and i386.
  */
 #ifndef NOLIBC
 #include <assert.h>
@@ -16,6 +16,7 @@ const enum trampfd_abi abi_of_machine[] = { TRAMPFD_ABI_X86_64, TRAMPFD_ABI_I386
 const unsigned long abi_flags_mask = 0xcd5;
 const unsigned int abi_return_words = 1;
 const int abi_link_register = -1;
+
 /* syscall, sysenter, int $0x80 */
 bool abi_is_system_call(const unsigned char *bytes)
 {

@@ -24,7 +24,7 @@ const struct abi_reg abi_scratch_regs[] = { {} };
 
 const int abi_stack_pointer = 7;
 const unsigned int abi_vec_bytes = 16 * 16;
-/* rsp, the return address column (rip), xmm0, past the last of the psABI */
+/* rsp, the return address column (rip), xmm0, two larger numbers */
 const int abi_bad_regs[] = { 7, 16, 17, 126, 0xfffe, -1 };
 
 const int abi_return_regs[] = { 0, 1, -1 };
@@ -50,7 +50,7 @@ asm("	.pushsection .text\n"
 "abi_return_push:\n"
 "	ud2\n"
 
-/* Registers to and from a state, in the order of their DWARF numbers. */
+/* Store or load the registers of a state, in the order of their DWARF numbers. */
 "	.macro	store_regs state\n"
 "	.set	offset, 0\n"
 "	.irp	reg, rax, rdx, rcx, rbx, rsi, rdi, rbp, rsp, r8, r9, r10, r11, r12, r13, r14, r15\n"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What arm64 alone has: guarded code (BTI), signed return addresses (PAC), guarded
- * control stacks (GCS) and tagged pointers (top byte ignore, MTE).
+ * arm64: guarded pages (BTI), signed return addresses (PAC), guarded control stacks
+ * (GCS), tagged pointers (top byte ignore, MTE), the padding of trampolines, and
+ * trampolines of arm.
  */
 #include <alloca.h>
 #include <sys/auxv.h>
@@ -13,7 +14,7 @@
 
 #include "common.h"
 
-/* The headers of older kernels do not have these. */
+/* Not in the headers of older kernels */
 #ifndef HWCAP_GCS
 #define HWCAP_GCS			0x100000000UL
 #endif
@@ -23,8 +24,8 @@
 #define PR_LOCK_SHADOW_STACK_STATUS	76
 #endif
 
-/* The smallest stride is filled. */
-TEST(what_a_trampoline_leaves_of_its_stride_traps)
+/* The bytes after a trampoline trap.  The smallest stride has none. */
+TEST(padding_traps)
 {
 	const struct abi_mode *mode;
 	uint32_t offset;
@@ -50,17 +51,20 @@ static bool has_bti(void)
 }
 
 /*
- * In a page of their own, to be guarded, of any size that a page may have:
+ * In a page of their own, aligned for the largest page size, that the tests guard:
  *
- * jump_through_x2(), _x16(), _x17(): branch, as a tail call does, through that
- * register to their argument; call_through_x2(): call it.  From a page without
- * a guard a processor takes all of them for branches through x16.
+ * - jump_through_x2(), jump_through_x16() and jump_through_x17() branch to their
+ *   argument through that register, as a tail call does; call_through_x2() calls it.
+ *   The type of a branch is only checked if it comes from a guarded page.
+ * - pad() and no_pad() are targets with and without a landing pad.
  *
- * pad(), no_pad(): targets with and without a landing pad.
+ * In other pages:
  *
- * And outside of it: sign_and_jump(): sign the return address and branch to its
- * argument through x16; authenticate(), at the other end, returns how the signed
- * address differs from the plain one.  load_from_x17(): return what x17 points to.
+ * - sign_and_jump() signs the return address and branches to its argument through
+ *   x16.
+ * - authenticate() returns the bits in which the signed return address differs from
+ *   the authenticated one.
+ * - load_from_x17() returns the word at x17.
  */
 extern char guarded_page[], jump_through_x2[], jump_through_x16[],
 	    jump_through_x17[], call_through_x2[], pad[], no_pad[],
@@ -110,7 +114,7 @@ asm("	.pushsection .text\n"
 "	ret\n"
 "	.popsection\n");
 
-/* Call one of the above that takes an argument. */
+/* Call one of these functions with an argument. */
 static unsigned long enter(const char *function, const void *to)
 {
 	unsigned long (*fn)(const void *to);
@@ -119,7 +123,7 @@ static unsigned long enter(const char *function, const void *to)
 	return fn(to);
 }
 
-/* 0, or -1 with errno */
+/* Return 0, or -1 with errno. */
 static int guard_page(int guard)
 {
 	return mprotect(guarded_page, GUARDED_PAGE_SIZE,
@@ -141,7 +145,7 @@ static void call_x2(void *to)
 	enter(call_through_x2, to);
 }
 
-/* Expect that @in's code can be entered at its landing pads alone. */
+/* Expect that indirect branches can enter the code only at its landing pads. */
 static void expect_guarded(struct __test_metadata *_metadata,
 			   const struct instance *in)
 {
@@ -163,20 +167,20 @@ static void expect_guarded(struct __test_metadata *_metadata,
 	}
 }
 
-FIXTURE(guard) {
+FIXTURE(bti) {
 	struct instance in;
 };
 
-FIXTURE_VARIANT(guard) {
+FIXTURE_VARIANT(bti) {
 	int prot;
 	int flags;
 };
 
-FIXTURE_VARIANT_ADD(guard, not_asked_for) { 0, MAP_PRIVATE };
-FIXTURE_VARIANT_ADD(guard, asked_for) { PROT_BTI, MAP_PRIVATE };
-FIXTURE_VARIANT_ADD(guard, of_shared_code) { 0, MAP_SHARED };
+FIXTURE_VARIANT_ADD(bti, not_requested) { 0, MAP_PRIVATE };
+FIXTURE_VARIANT_ADD(bti, requested) { PROT_BTI, MAP_PRIVATE };
+FIXTURE_VARIANT_ADD(bti, shared_mapping) { 0, MAP_SHARED };
 
-FIXTURE_SETUP(guard)
+FIXTURE_SETUP(bti)
 {
 	struct instance *in = &self->in;
 
@@ -190,24 +194,23 @@ FIXTURE_SETUP(guard)
 	ASSERT_EQ(0, instance_map_code(in, variant->prot, variant->flags));
 }
 
-FIXTURE_TEARDOWN(guard)
+FIXTURE_TEARDOWN(bti)
 {
 	instance_close(&self->in);
 }
 
-TEST_F(guard, code_is_entered_at_landing_pads_alone)
+TEST_F(bti, entries_are_landing_pads_only)
 {
 	expect_guarded(_metadata, &self->in);
 }
 
-TEST_F(guard, moved_code_is_guarded)
+TEST_F(bti, mremap_keeps_guard)
 {
 	ASSERT_EQ(0, instance_move(&self->in));
 	expect_guarded(_metadata, &self->in);
 }
 
-/* mprotect() sets the guard of any mapping as PROT_BTI says. */
-TEST_F(guard, protection_changed_with_PROT_BTI_keeps_the_guard)
+TEST_F(bti, mprotect_with_prot_bti_keeps_guard)
 {
 	struct instance *in = &self->in;
 	size_t page = page_size();
@@ -219,8 +222,8 @@ TEST_F(guard, protection_changed_with_PROT_BTI_keeps_the_guard)
 	EXPECT_EQ(EACCES, errno);
 }
 
-/* Where the target is guarded too, it must be a landing pad, for x16 and x17. */
-TEST(target_in_a_guarded_page_is_entered_at_its_landing_pad)
+/* If the page of the target is guarded, the target must be a landing pad. */
+TEST(guarded_target_needs_landing_pad)
 {
 	const struct abi_mode *mode;
 	const struct abi_reg *scratch;
@@ -246,7 +249,7 @@ TEST(target_in_a_guarded_page_is_entered_at_its_landing_pad)
 	}
 }
 
-/* Sign with another stack pointer, which is part of the signature. */
+/* Change the stack pointer, from which the signature is computed, then sign. */
 static unsigned long sign_deeper(unsigned int depth, const void *to)
 {
 	char *room = alloca(16 * depth);
@@ -258,8 +261,8 @@ static unsigned long sign_deeper(unsigned int depth, const void *to)
 	return difference;
 }
 
-/* authenticate() does not return with an address that is not as it was signed. */
-TEST(signed_return_address_passes)
+/* If a trampoline changed the signed address, authenticate() would fault. */
+TEST(signed_return_address_is_preserved)
 {
 	unsigned int depth = 0, differ = 0;
 	const struct abi_mode *mode;
@@ -275,7 +278,7 @@ TEST(signed_return_address_passes)
 				.data_reg = TRAMPFD_REG(r->dwarf),
 			} };
 
-			/* What C code needs back */
+			/* C code needs these registers preserved. */
 			if (r->dwarf > 18)
 				continue;
 			ASSERT_EQ(0, instance_open(&in));
@@ -287,17 +290,17 @@ TEST(signed_return_address_passes)
 			instance_close(&in);
 		}
 	}
-	/* A signature has few bits: some are the address itself. */
+	/* A signature has few bits and can equal the bits that it replaces. */
 	EXPECT_GT(differ, depth / 4)
 		TH_LOG("signed: %u of %u", differ, depth);
 }
 
 /*
- * nest(): call the first argument as often as the second says, one inside the
- * other, if that leads here again; the innermost call returns its guarded control
+ * nest() calls its first argument, which leads to nest() again, until the second
+ * argument has counted down to 0.  The innermost call returns the guarded control
  * stack pointer.
  *
- * change_return(): return to another address than it was called from.
+ * change_return() returns to an address other than its return address.
  */
 extern char nest[], change_return[];
 
@@ -355,7 +358,7 @@ FIXTURE_TEARDOWN(gcs)
 	instance_close(&self->in);
 }
 
-/* Without a call: the function that turned the stack on could not return. */
+/* Inline, because a function that enables the stack cannot return. */
 static __always_inline long inline_prctl(int option, unsigned long arg2)
 {
 	register long x0 asm("x0") = option;
@@ -372,13 +375,13 @@ static __always_inline long inline_prctl(int option, unsigned long arg2)
 	return x0;
 }
 
-static __always_inline void turn_on_gcs(bool locked)
+static __always_inline void enable_gcs(struct __test_metadata *_metadata, bool locked)
 {
-	if (inline_prctl(PR_SET_SHADOW_STACK_STATUS, PR_SHADOW_STACK_ENABLE))
-		_exit(255);
-	if (locked && (inline_prctl(PR_LOCK_SHADOW_STACK_STATUS, ~0UL) ||
-		       !inline_prctl(PR_SET_SHADOW_STACK_STATUS, 0)))
-		_exit(255);
+	ASSERT_EQ(0, inline_prctl(PR_SET_SHADOW_STACK_STATUS, PR_SHADOW_STACK_ENABLE));
+	if (locked) {
+		ASSERT_EQ(0, inline_prctl(PR_LOCK_SHADOW_STACK_STATUS, ~0UL));
+		ASSERT_NE(0, inline_prctl(PR_SET_SHADOW_STACK_STATUS, 0));
+	}
 }
 
 static inline unsigned long gcs_pointer(void)
@@ -390,19 +393,20 @@ static inline unsigned long gcs_pointer(void)
 }
 
 struct gcs_args {
+	struct __test_metadata *metadata;
 	const struct instance *in;
 	bool locked;
 };
 
-/* Does not return, as its caller is not on the guarded control stack. */
-static int nest_in_all(void *p)
+/* Does not return: the guarded control stack lacks the address of its caller. */
+static void nest_in_all(struct __test_metadata *_metadata, void *p)
 {
 	const struct gcs_args *args = p;
 	unsigned long (*trampoline)(void *to, unsigned long depth);
 	unsigned long start, depth;
 	uint32_t i, wrong = 0;
 
-	turn_on_gcs(args->locked);
+	enable_gcs(_metadata, args->locked);
 	start = gcs_pointer();
 	for (i = 0; i < args->in->nr; i++) {
 		depth = i % 32;
@@ -411,55 +415,56 @@ static int nest_in_all(void *p)
 			 start - (depth + 1) * sizeof(long);
 		wrong += gcs_pointer() != start;
 	}
-	_exit(!!wrong);
+	EXPECT_EQ(0, wrong);
+	_exit(_metadata->exit_code);
 }
 
 static void call_first(void *p)
 {
 	const struct gcs_args *args = p;
 
-	turn_on_gcs(args->locked);
+	enable_gcs(args->metadata, args->locked);
 	instance_run(args->in, 0);
 	_exit(0);
 }
 
-TEST_F(gcs, has_the_calls_through_trampolines_alone)
+TEST_F(gcs, trampoline_pushes_nothing)
 {
-	struct gcs_args args = { &self->in, variant->locked };
+	struct gcs_args args = { _metadata, &self->in, variant->locked };
 
-	EXPECT_EQ(0, in_child(nest_in_all, &args));
-	/* That it is on */
+	in_child(_metadata, nest_in_all, &args);
+	/* The stack is enabled: a changed return address faults. */
 	instance_slot(&self->in, 0)->code = (unsigned long)change_return;
 	EXPECT_EQ(SIGSEGV, signal_of(call_first, &args));
 	EXPECT_EQ(0, signal_of(call, instance_trampoline(&self->in, 0)));
 }
 
-/* The guarded control stack has return addresses as they are before they are signed. */
-static int sign_in_all(void *p)
+/* The guarded control stack contains return addresses before they are signed. */
+static void sign_in_all(struct __test_metadata *_metadata, void *p)
 {
 	const struct gcs_args *args = p;
 	uint32_t i;
 
-	turn_on_gcs(args->locked);
+	enable_gcs(_metadata, args->locked);
 	for (i = 0; i < args->in->nr; i++)
 		enter(sign_and_jump, instance_trampoline(args->in, i));
-	_exit(0);
+	_exit(_metadata->exit_code);
 }
 
-TEST_F(gcs, signed_return_address_passes)
+TEST_F(gcs, signed_return_address_is_preserved)
 {
-	struct gcs_args args = { &self->in, variant->locked };
+	struct gcs_args args = { _metadata, &self->in, variant->locked };
 	uint32_t i;
 
 	if (!(getauxval(AT_HWCAP) & HWCAP_PACA))
 		SKIP(return, "no pointer authentication on this processor");
 	for (i = 0; i < self->in.nr; i++)
 		instance_slot(&self->in, i)->code = (unsigned long)authenticate;
-	EXPECT_EQ(0, in_child(sign_in_all, &args));
+	in_child(_metadata, sign_in_all, &args);
 }
 
-/* The top byte of a pointer is the program's; a branch drops it. */
-TEST(tagged_pointer_passes_unchanged)
+/* The hardware ignores the top byte of a pointer, in loads and in branches. */
+TEST(tagged_pointer_is_preserved)
 {
 	static const unsigned long value = 1234;
 	struct instance in = { .nr = 1 };
@@ -492,7 +497,7 @@ FIXTURE_SETUP(mte)
 {
 	if (!(getauxval(AT_HWCAP2) & HWCAP2_MTE))
 		SKIP(return, "no memory tagging on this processor");
-	/* Tags 1 to 15 are to be given out, each wrong access is a signal. */
+	/* IRG generates tags 1 to 15; a tag check fault is a synchronous signal. */
 	ASSERT_EQ(0, prctl(PR_SET_TAGGED_ADDR_CTRL,
 			   PR_TAGGED_ADDR_ENABLE | PR_MTE_TCF_SYNC |
 			   0xfffeUL << PR_MTE_TAG_SHIFT, 0, 0, 0));
@@ -507,7 +512,7 @@ FIXTURE_TEARDOWN(mte)
 	munmap(self->memory, self->page);
 }
 
-/* A random tag for the 16 bytes at @p: the pointer that has it */
+/* Give the 16 bytes at @p a random tag, and return a pointer with that tag. */
 static unsigned long *tag(unsigned long *p)
 {
 	asm volatile(".arch armv8.5-a+memtag\n"
@@ -517,7 +522,7 @@ static unsigned long *tag(unsigned long *p)
 	return p;
 }
 
-TEST_F(mte, memory_tag_of_the_data_passes_unchanged)
+TEST_F(mte, tag_of_data_is_preserved)
 {
 	unsigned long *tagged = tag(self->memory);
 	struct instance in = { .nr = 1 };
@@ -529,7 +534,7 @@ TEST_F(mte, memory_tag_of_the_data_passes_unchanged)
 	slot = instance_slot(&in, 0);
 	*slot = (struct slot){ (unsigned long)tagged, (unsigned long)load_from_x17 };
 	EXPECT_EQ(4321, instance_run(&in, 0));
-	/* Without the tag, or with another, it does not work. */
+	/* Without the tag, or with another, the target faults. */
 	slot->data = (unsigned long)self->memory;
 	EXPECT_EQ(SIGSEGV, signal_of(run_first, &in));
 	slot->data = (unsigned long)tagged ^ 1UL << 56;
@@ -537,7 +542,7 @@ TEST_F(mte, memory_tag_of_the_data_passes_unchanged)
 	instance_close(&in);
 }
 
-TEST_F(mte, trampolines_work_where_tags_are_checked)
+TEST_F(mte, tag_checks_do_not_affect_trampolines)
 {
 	const struct abi_mode *mode;
 	uint32_t i, wrong = 0;
@@ -557,13 +562,13 @@ TEST_F(mte, trampolines_work_where_tags_are_checked)
 	}
 }
 
-TEST(arm_trampolines_exist_where_the_kernel_runs_arm)
+TEST(arm_needs_compat)
 {
 	struct trampfd_create_args args = { .abi = TRAMPFD_ABI_ARM };
 	int was = personality(PER_LINUX32);
 	int fd = trampfd_create(&args, sizeof(args));
 
-	/* Where the processor has no AArch32 state, that is refused. */
+	/* personality() fails if the processor has no AArch32 state. */
 	if (was < 0) {
 		EXPECT_EQ(-1, fd);
 		EXPECT_EQ(EOPNOTSUPP, errno);

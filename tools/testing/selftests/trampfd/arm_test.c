@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What arm alone has: two states, A32 and T32 (Thumb), of the caller and of the
- * target; and arm64 kernels that run it.
+ * arm: callers and targets in A32 and T32 (Thumb) state, the padding of trampolines,
+ * and arm programs on arm64 kernels.
  */
 #include <sys/utsname.h>
 
 #include "common.h"
 
 /*
- * call_a32(), call_t32(): call @fn from that state; jump_a32(), jump_t32():
- * branch to it, as a tail call does.  target_a32, target_t32: return r12, and in
- * r1 which of them it was.  Each makes sense in its own state only.  The address
- * of a T32 function has bit 0 set.
+ * call_a32() and call_t32() call their argument from that state.  jump_a32() and
+ * jump_t32() branch to it, as a tail call does.  target_a32() and target_t32() return
+ * r12, and in r1 a number for the state.  Bit 0 of a T32 function's address is set.
  */
 extern const char call_a32[], call_t32[], jump_a32[], jump_t32[], target_a32[],
 		  target_t32[];
@@ -57,25 +56,25 @@ asm("	.pushsection .text\n"
 #endif
 "	.popsection\n");
 
-FIXTURE(state) {};
+FIXTURE(interworking) {};
 
-FIXTURE_VARIANT(state) {
+FIXTURE_VARIANT(interworking) {
 	const char *enter;
 	const char *target;
 	unsigned long which;
 };
 
-FIXTURE_VARIANT_ADD(state, a32_calls_a32) { call_a32, target_a32, 32 };
-FIXTURE_VARIANT_ADD(state, a32_calls_t32) { call_a32, target_t32, 16 };
-FIXTURE_VARIANT_ADD(state, t32_calls_a32) { call_t32, target_a32, 32 };
-FIXTURE_VARIANT_ADD(state, t32_calls_t32) { call_t32, target_t32, 16 };
-FIXTURE_VARIANT_ADD(state, a32_jumps_to_t32) { jump_a32, target_t32, 16 };
-FIXTURE_VARIANT_ADD(state, t32_jumps_to_a32) { jump_t32, target_a32, 32 };
+FIXTURE_VARIANT_ADD(interworking, a32_calls_a32) { call_a32, target_a32, 32 };
+FIXTURE_VARIANT_ADD(interworking, a32_calls_t32) { call_a32, target_t32, 16 };
+FIXTURE_VARIANT_ADD(interworking, t32_calls_a32) { call_t32, target_a32, 32 };
+FIXTURE_VARIANT_ADD(interworking, t32_calls_t32) { call_t32, target_t32, 16 };
+FIXTURE_VARIANT_ADD(interworking, a32_jumps_to_t32) { jump_a32, target_t32, 16 };
+FIXTURE_VARIANT_ADD(interworking, t32_jumps_to_a32) { jump_t32, target_a32, 32 };
 
-FIXTURE_SETUP(state) {}
-FIXTURE_TEARDOWN(state) {}
+FIXTURE_SETUP(interworking) {}
+FIXTURE_TEARDOWN(interworking) {}
 
-TEST_F(state, of_caller_and_target_does_not_matter)
+TEST_F(interworking, target_gets_its_slot)
 {
 	unsigned long long (*enter)(const void *fn);
 	const struct abi_mode *mode;
@@ -101,8 +100,8 @@ TEST_F(state, of_caller_and_target_does_not_matter)
 	}
 }
 
-/* Undefined in A32 state, and in T32 state, in which every other halfword is. */
-TEST(what_a_trampoline_leaves_of_its_stride_traps)
+/* The words after a trampoline are undefined in A32 state and in T32 state. */
+TEST(padding_traps)
 {
 	static const uint32_t strides[] = { 0, 64 };
 	const struct abi_mode *mode;
@@ -129,13 +128,13 @@ TEST(what_a_trampoline_leaves_of_its_stride_traps)
 	}
 }
 
-TEST(arm64_trampolines_exist_on_arm64_kernels_alone)
+TEST(arm64_needs_arm64_kernel)
 {
 	struct trampfd_create_args args = { .abi = TRAMPFD_ABI_ARM64 };
 	int fd = trampfd_create(&args, sizeof(args));
 	struct utsname name;
 
-	/* Whether uname(2) tells an arm task of arm64 depends on its personality. */
+	/* On arm64 kernels, the personality selects the machine that uname(2) returns. */
 	ASSERT_EQ(0, uname(&name));
 	if (!strncmp(name.machine, "aarch64", 7) || !strncmp(name.machine, "armv8", 5)) {
 		ASSERT_GE(fd, 0);

@@ -1,36 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Calls through trampolines: each one reaches its own slot, and nothing of the
- * caller's is changed but what was asked for.
+ * Calls: each trampoline reaches its own slot, and a call changes no register, flag
+ * or stack word except those that the documentation names.
  */
 #include <pthread.h>
 
 #include "common.h"
 
-FIXTURE(every) {
+FIXTURE(code) {
 	struct instance in;
 };
 
-FIXTURE_VARIANT(every) {
+FIXTURE_VARIANT(code) {
 	int mode;		/* index in abi_modes */
 	uint32_t stride;
 };
 
-FIXTURE_VARIANT_ADD(every, data_smallest) { .mode = 0 };
-FIXTURE_VARIANT_ADD(every, data_64) { .mode = 0, .stride = 64 };
-FIXTURE_VARIANT_ADD(every, data_largest) { .mode = 0, .stride = TRAMPFD_STRIDE_MAX };
-FIXTURE_VARIANT_ADD(every, slot_smallest) { .mode = 1 };
-FIXTURE_VARIANT_ADD(every, slot_64) { .mode = 1, .stride = 64 };
-FIXTURE_VARIANT_ADD(every, slot_largest) { .mode = 1, .stride = TRAMPFD_STRIDE_MAX };
+FIXTURE_VARIANT_ADD(code, data_smallest) { .mode = 0 };
+FIXTURE_VARIANT_ADD(code, data_64) { .mode = 0, .stride = 64 };
+FIXTURE_VARIANT_ADD(code, data_largest) { .mode = 0, .stride = TRAMPFD_STRIDE_MAX };
+FIXTURE_VARIANT_ADD(code, slot_smallest) { .mode = 1 };
+FIXTURE_VARIANT_ADD(code, slot_64) { .mode = 1, .stride = 64 };
+FIXTURE_VARIANT_ADD(code, slot_largest) { .mode = 1, .stride = TRAMPFD_STRIDE_MAX };
 #if defined(__x86_64__) || defined(__aarch64__) || defined(__arm__) || defined(__riscv)
-/* These do not have mode PUSH. */
+/* These ABIs do not have mode PUSH. */
 #else
-FIXTURE_VARIANT_ADD(every, push_smallest) { .mode = 2 };
-FIXTURE_VARIANT_ADD(every, push_64) { .mode = 2, .stride = 64 };
-FIXTURE_VARIANT_ADD(every, push_largest) { .mode = 2, .stride = TRAMPFD_STRIDE_MAX };
+FIXTURE_VARIANT_ADD(code, push_smallest) { .mode = 2 };
+FIXTURE_VARIANT_ADD(code, push_64) { .mode = 2, .stride = 64 };
+FIXTURE_VARIANT_ADD(code, push_largest) { .mode = 2, .stride = TRAMPFD_STRIDE_MAX };
 #endif
 
-FIXTURE_SETUP(every)
+FIXTURE_SETUP(code)
 {
 	self->in.args.mode = abi_modes[variant->mode].mode;
 	self->in.args.stride = variant->stride;
@@ -38,13 +38,13 @@ FIXTURE_SETUP(every)
 	ASSERT_EQ(0, instance_open(&self->in));
 }
 
-FIXTURE_TEARDOWN(every)
+FIXTURE_TEARDOWN(code)
 {
 	instance_close(&self->in);
 }
 
-#ifndef __arm__	/* which has no landing pads */
-TEST_F(every, trampoline_begins_with_a_landing_pad)
+#ifndef __arm__	/* arm has no landing pads. */
+TEST_F(code, entries_are_landing_pads)
 {
 	uint32_t i, wrong = 0;
 
@@ -54,7 +54,7 @@ TEST_F(every, trampoline_begins_with_a_landing_pad)
 }
 #endif
 
-TEST_F(every, displacement_spells_no_system_call)
+TEST_F(code, contains_no_system_call)
 {
 	const unsigned char *code = (void *)self->in.code;
 	size_t i, found = 0;
@@ -64,10 +64,10 @@ TEST_F(every, displacement_spells_no_system_call)
 	EXPECT_EQ(0, found);
 }
 
-/* What the user's bytes of slots are filled with */
+/* Fills the bytes of a slot that belong to the program */
 #define USER_BYTE	0x5c
 
-/* Whether slot @i is as it was filled: @head, then the user's bytes */
+/* Whether slot @i still contains @head and the program's bytes */
 static bool slot_is_as_filled(const struct instance *in, uint32_t i,
 			      const struct slot *head)
 {
@@ -83,8 +83,8 @@ static bool slot_is_as_filled(const struct instance *in, uint32_t i,
 }
 
 /*
- * Fill every slot, call every trampoline: how many do not load what is theirs, or
- * have changed a slot.
+ * Fill every slot and call every trampoline.  Return how many load another slot or
+ * change their own.
  */
 static uint32_t wrong_slots(struct __test_metadata *_metadata, const struct instance *in)
 {
@@ -113,7 +113,7 @@ static uint32_t wrong_slots(struct __test_metadata *_metadata, const struct inst
 	return wrong;
 }
 
-TEST(trampoline_of_each_stride_loads_its_own_slot)
+TEST(each_trampoline_loads_its_own_slot)
 {
 	const struct abi_mode *mode;
 	uint32_t stride;
@@ -160,7 +160,7 @@ static ARGUMENT_CALL unsigned long count(struct counter *counter)
 	return counter->calls += counter->step;
 }
 
-TEST(context_in_the_slot_is_the_argument_of_a_c_function)
+TEST(slot_is_argument_of_c_function)
 {
 	uint32_t stride, i;
 
@@ -189,7 +189,7 @@ TEST(context_in_the_slot_is_the_argument_of_a_c_function)
 	}
 }
 
-/* A state in which each byte tells where it is from. */
+/* Fill a state with bytes that depend on their offset and on @seed. */
 static void fill(struct abi_state *state, unsigned char seed)
 {
 	unsigned char *bytes = (void *)state;
@@ -208,8 +208,8 @@ static bool listed(const int *regs, int reg)
 }
 
 /*
- * Call @in's trampoline @i with a known state; how many registers, words or
- * flags are not as the caller, or on return the target, left them.
+ * Call trampoline @i with a known state.  Return how many registers, stack words or
+ * flags differ from those of the caller, or on return from those of the target.
  */
 static int probe(struct __test_metadata *_metadata, const struct instance *in,
 		 const struct abi_mode *mode, uint32_t i, unsigned long flags)
@@ -261,7 +261,7 @@ static int probe(struct __test_metadata *_metadata, const struct instance *in,
 	SAME(memcmp(abi_probe_out.vec, abi_probe_in.vec, abi_vec_bytes), 0,
 	     "vector registers changed");
 
-	/* The stack: what PUSH says, the return address, the arguments. */
+	/* The word that PUSH pushes, the return address, the arguments */
 	n = push + abi_return_words;
 	SAME(abi_probe_out.regs[abi_stack_pointer],
 	     abi_probe_in.regs[abi_stack_pointer] - n * sizeof(long),
@@ -281,7 +281,7 @@ static int probe(struct __test_metadata *_metadata, const struct instance *in,
 		     "word %d below the stack pointer written", n);
 	}
 
-	/* And back at the caller */
+	/* After the return */
 	for (n = 0; abi_return_regs[n] >= 0; n++)
 		SAME(abi_probe_back.regs[abi_return_regs[n]],
 		     abi_probe_ret.regs[abi_return_regs[n]],
@@ -305,17 +305,17 @@ static int probe(struct __test_metadata *_metadata, const struct instance *in,
 }
 
 /*
- * Close an instance, but leave its code mapped until the test ends: other code at
- * its address would be called next, and an emulator may execute what was unmapped
- * (stress_stale.c).
+ * Close the file, but leave the code mapped until the test ends: if the next
+ * instance had other code at the same address, an emulator might execute the old
+ * code (stress_stale.c).
  */
 static void keep_mapped(struct instance *in)
 {
 	close(in->fd);
 }
 
-/* Everything but the registers asked for passes, in each mode with each pair. */
-TEST(each_permitted_register_works_and_all_else_passes_unchanged)
+/* Each mode with each pair of data and scratch register */
+TEST(register_pairs_change_nothing_else)
 {
 	const struct abi_mode *mode;
 	int pairs = 0;
@@ -358,7 +358,7 @@ TEST(each_permitted_register_works_and_all_else_passes_unchanged)
 	EXPECT_GT(pairs, 0);
 }
 
-TEST(each_flag_passes_unchanged)
+TEST(flags_are_preserved)
 {
 	const struct abi_mode *mode;
 	unsigned long flag;
@@ -373,7 +373,7 @@ TEST(each_flag_passes_unchanged)
 	}
 }
 
-TEST(trampolines_across_the_file_change_nothing_else)
+TEST(trampolines_of_whole_file_change_nothing_else)
 {
 	const struct abi_mode *mode;
 
@@ -390,7 +390,7 @@ TEST(trampolines_across_the_file_change_nothing_else)
 	}
 }
 
-TEST(any_value_is_data)
+TEST(data_is_any_value)
 {
 	static const unsigned long values[] = {
 		0, 1, -1UL, 1UL << (sizeof(long) * 8 - 1), -1UL >> 1,
@@ -410,7 +410,7 @@ static void call_first(void *in)
 	call(instance_trampoline(in, 0));
 }
 
-TEST(call_before_the_slot_is_filled_is_a_jump_to_0)
+TEST(empty_slot_jumps_to_0)
 {
 	struct instance in = { .nr = 1 };
 
@@ -442,7 +442,7 @@ static void *work(void *arg)
 	return NULL;
 }
 
-TEST(threads_use_and_refill_their_own_slots_at_once)
+TEST(threads_refill_slots_concurrently)
 {
 	struct instance in = { .nr = THREADS * 16 };
 	struct worker workers[THREADS];
@@ -460,7 +460,7 @@ TEST(threads_use_and_refill_their_own_slots_at_once)
 	instance_close(&in);
 }
 
-TEST(close_before_use_leaves_the_mappings_working)
+TEST(mappings_outlive_the_file)
 {
 	struct instance in = { .nr = 1000 };
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A memory cgroup for tests to run children in.
- * Documentation/admin-guide/cgroup-v2.rst
+ * A memory cgroup to run children in (Documentation/admin-guide/cgroup-v2.rst).
+ *
+ * selftests/cgroup/lib expects a cgroup2 mount.  This mounts one, so that the
+ * tests also run in a guest that contains nothing else.
  */
 #ifndef TRAMPFD_CGROUP_H
 #define TRAMPFD_CGROUP_H
@@ -12,15 +14,16 @@
 #include "common.h"
 
 /**
- * struct cgroup - a cgroup by its directory
- * @root: Where the file system is mounted, for this cgroup alone.
+ * struct cgroup - a cgroup
+ * @root: Mount point of the file system, private to this cgroup.
+ * @path: Directory of the cgroup.
  */
 struct cgroup {
 	char root[32];
 	char path[64];
 };
 
-/* A file of @group, by its path, until the next call */
+/* The path of a file of @group, valid until the next call */
 static inline const char *cgroup_file(const struct cgroup *group, const char *file)
 {
 	static char path[128];
@@ -41,7 +44,7 @@ static inline int cgroup_remove(const struct cgroup *group)
 {
 	int err = -1, ms;
 
-	/* It is in use for a moment after the last process in it has ended. */
+	/* The cgroup stays busy for a moment after its last process has ended. */
 	for (ms = 0; err && ms < 2000; ms += 10) {
 		err = rmdir(group->path);
 		if (err)
@@ -52,7 +55,7 @@ static inline int cgroup_remove(const struct cgroup *group)
 	return err;
 }
 
-/* Make @group; NULL, or why not. */
+/* Make @group.  Return NULL, or the reason for skipping the test. */
 static inline const char *cgroup_make(struct cgroup *group)
 {
 	char path[64];
@@ -80,7 +83,7 @@ static inline int cgroup_enter(const struct cgroup *group)
 	return cgroup_set(group, "cgroup.procs", 0);
 }
 
-/* Move the calling process out of @group, and remove that. */
+/* Move the calling process to the root cgroup and remove @group. */
 static inline int cgroup_leave_and_remove(const struct cgroup *group)
 {
 	char path[64];
@@ -91,18 +94,20 @@ static inline int cgroup_leave_and_remove(const struct cgroup *group)
 	return cgroup_remove(group);
 }
 
-/* A line of memory.stat, in bytes */
+/* A value of memory.stat, in bytes */
 static inline long cgroup_stat(const struct cgroup *group, const char *name)
 {
 	return read_field(cgroup_file(group, "memory.stat"), name);
 }
 
-/* Statistics of a cgroup come in late, unless there is much to come in. */
+/*
+ * The kernel flushes the statistics of a cgroup after a delay, or when a large
+ * change is pending.  Cause a large change.
+ */
 static inline void cgroup_settle(void)
 {
 	const size_t size = 1024 * page_size();
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p = anonymous(size, PROT_READ | PROT_WRITE);
 
 	if (p == MAP_FAILED)
 		return;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the tests of trampfd share: making an instance, its slots, and looking
- * at the process from outside.
+ * Helpers that the tests of trampfd share: instances and their slots, child
+ * processes, and what /proc shows of the process.
  */
 #ifndef TRAMPFD_COMMON_H
 #define TRAMPFD_COMMON_H
@@ -23,7 +23,7 @@
 #include <asm/unistd.h>
 #include <linux/trampfd.h>
 
-/* A program with options of its own has no use for the harness's. */
+/* stress_test parses its own options, so it does without the harness's main(). */
 #ifdef TRAMPFD_NO_HARNESS
 #include "../kselftest.h"
 #else
@@ -31,14 +31,23 @@
 #endif
 #include "abi.h"
 
+/* Not in the headers of older C libraries */
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL	102
+#define MADV_GUARD_REMOVE	103
+#endif
+
+#define NOBODY	65534	/* a user without capabilities */
+
 /**
- * struct instance - one file of trampolines, mapped
- * @args: The request, then the answer.
- * @nr: Trampolines to map, %ALL for as many as the file has; then those mapped.
+ * struct instance - a file of trampolines and its mappings
+ * @args: The request; after instance_open(), the kernel's answer.
+ * @nr: The number of trampolines to map, or %ALL for as many as the file has;
+ *	after instance_open(), the number that is mapped.
  * @size: Bytes of code, and of table, that are mapped: whole pages.
  * @fd: The file.
  * @code: The first trampoline.
- * @table: Its slot.
+ * @table: The slot of the first trampoline.
  */
 struct instance {
 	struct trampfd_create_args args;
@@ -67,15 +76,15 @@ static inline size_t instance_span(const struct instance *in)
 	return in->args.table_offset + in->size;
 }
 
-/* The size of the file: all that can be mapped */
+/* The most that can be mapped of a file */
 static inline size_t file_size(const struct instance *in)
 {
 	return in->args.table_offset + in->args.table_size;
 }
 
 /*
- * Map the two areas as the documentation says, the code with more protection
- * bits and these flags; 0, or -1 with errno.
+ * Map code and table as the documentation says, with @prot added to the code's
+ * protection.  Return 0, or -1 with errno.
  */
 static inline int instance_map_code(struct instance *in, int prot, int flags)
 {
@@ -95,9 +104,9 @@ static inline int instance_map(struct instance *in, int flags)
 }
 
 /*
- * Map the two areas where limits do not allow the range from one to the other, as
- * the documentation says: the table, then the code below it if that is free; 0, or
- * -1 with errno.
+ * If a limit does not allow a mapping as long as table_offset, map the table
+ * first, then the code below it, at the next address where both are free.
+ * Return 0, or -1 with errno.
  */
 static inline int instance_map_apart(struct instance *in)
 {
@@ -130,7 +139,7 @@ static inline void instance_unmap_apart(const struct instance *in)
 	munmap(in->table, in->size);
 }
 
-/* Move code and table to where nothing else is; 0, or -1 with errno. */
+/* Move code and table to a free range.  Return 0, or -1 with errno. */
 static inline int instance_move(struct instance *in)
 {
 	char *to = mmap(NULL, instance_span(in), PROT_NONE,
@@ -152,7 +161,7 @@ static inline int instance_move(struct instance *in)
 	return 0;
 }
 
-/* Create what @in->args asks for, and map @in->nr; 0, or -1 with errno. */
+/* Create the file for @in->args and map @in->nr.  Return 0, or -1 with errno. */
 static inline int instance_open(struct instance *in)
 {
 	size_t size;
@@ -172,13 +181,13 @@ static inline void instance_close(struct instance *in)
 	close(in->fd);
 }
 
-/* So many trampolines that code and table are of several pages each */
+/* A number of trampolines whose code and table take several pages each */
 static inline uint32_t several_pages(void)
 {
 	return page_size() / 4;
 }
 
-/* A slot of the program's own ABI. */
+/* A slot of the ABI that the test is compiled for */
 struct slot {
 	unsigned long data;
 	unsigned long code;
@@ -194,13 +203,13 @@ static inline void *instance_trampoline(const struct instance *in, uint32_t i)
 	return in->code + (size_t)i * in->args.stride;
 }
 
-/* Call trampoline @i as it is. */
+/* Call trampoline @i with the slot that it has. */
 static inline unsigned long instance_run(const struct instance *in, uint32_t i)
 {
 	return ((unsigned long (*)(void))instance_trampoline(in, i))();
 }
 
-/* Point trampoline @i to what returns its data register, and call it. */
+/* Fill slot @i with @data and a target that returns the data register; call it. */
 static inline unsigned long instance_call(const struct instance *in, uint32_t i,
 					  unsigned long data)
 {
@@ -211,7 +220,7 @@ static inline unsigned long instance_call(const struct instance *in, uint32_t i,
 	return instance_run(in, i);
 }
 
-/* Call every trampoline with data of its own; how many brought another. */
+/* Call every trampoline with different data.  Return how many loaded other data. */
 static inline uint32_t instance_call_all(const struct instance *in)
 {
 	uint32_t i, wrong = 0;
@@ -221,20 +230,56 @@ static inline uint32_t instance_call_all(const struct instance *in)
 	return wrong;
 }
 
-/* One access that the compiler does not leave out */
+/* Read a byte; the compiler does not drop the access. */
 static inline void touch(void *addr)
 {
 	__atomic_load_n((char *)addr, __ATOMIC_RELAXED);
 }
 
+/* Write a byte; likewise. */
 static inline void scribble(void *addr)
 {
 	__atomic_store_n((char *)addr, 0, __ATOMIC_RELAXED);
 }
 
+static inline void call(void *addr)
+{
+	((void (*)(void))addr)();
+}
+
+/* Private anonymous memory, or MAP_FAILED with errno */
+static inline char *anonymous(size_t len, int prot)
+{
+	return mmap(NULL, len, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+/* Zeroed memory that children share with their parent */
+static inline void *shared_memory(size_t len)
+{
+	return mmap(NULL, len, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
+/* The errno of a call that returns -1 if it fails; 0 if it succeeded */
+static inline int error_of(long result)
+{
+	return result == -1 ? errno : 0;
+}
+
+/* Map a range of @fd and unmap it.  Return 0, or the errno of mmap(). */
+static inline int map_error(int fd, off_t offset, size_t len, int prot, int flags)
+{
+	void *p = mmap(NULL, len, prot, flags, fd, offset);
+
+	if (p == MAP_FAILED)
+		return errno;
+	munmap(p, len);
+	return 0;
+}
+
 /*
- * The page frame that is mapped at @addr, after a read of it; 0 if that can not
- * be told (it takes CAP_SYS_ADMIN).  Documentation/admin-guide/mm/pagemap.rst
+ * Read the byte at @addr, and return the number of its page frame, or 0 without
+ * CAP_SYS_ADMIN (Documentation/admin-guide/mm/pagemap.rst).  selftests/mm has
+ * pagemap_get_pfn(), but that ends the program if pagemap cannot be read.
  */
 static inline uint64_t page_frame(void *addr)
 {
@@ -250,7 +295,15 @@ static inline uint64_t page_frame(void *addr)
 	return entry & ((1ULL << 55) - 1);
 }
 
-/* Write to a file of /proc; 0, or -1 with errno. */
+static inline long nr_faults(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_minflt + usage.ru_majflt;
+}
+
+/* Write to an existing file.  Return 0, or -1 with errno. */
 static inline int write_file(const char *path, const char *text)
 {
 	int fd = open(path, O_WRONLY);
@@ -263,7 +316,7 @@ static inline int write_file(const char *path, const char *text)
 	return n == (ssize_t)strlen(text) ? 0 : -1;
 }
 
-/* The lowest free descriptor: a call that failed must not have taken it. */
+/* The lowest free descriptor, to check that a failed call did not keep one */
 static inline int next_fd(void)
 {
 	int fd = dup(STDERR_FILENO);
@@ -272,13 +325,7 @@ static inline int next_fd(void)
 	return fd;
 }
 
-/* The errno of a call that returns -1 if it fails; 0 if it did not. */
-static inline int error_of(long result)
-{
-	return result == -1 ? errno : 0;
-}
-
-/* The protection of the mapping at @addr, as /proc/self/maps shows it. */
+/* The protection of the mapping at @addr in /proc/self/maps, such as "r-xp" */
 static inline const char *protection_of(const void *addr)
 {
 	FILE *f = fopen("/proc/self/maps", "r");
@@ -297,7 +344,7 @@ static inline const char *protection_of(const void *addr)
 	return found;
 }
 
-/* The number that a file of /proc begins with, -1 if there is none. */
+/* The number at the start of a file, or -1 */
 static inline long read_number(const char *path)
 {
 	FILE *f = fopen(path, "r");
@@ -310,10 +357,7 @@ static inline long read_number(const char *path)
 	return number;
 }
 
-/*
- * The number that follows @name in a file of lines such as /proc/meminfo, -1 if
- * there is none.
- */
+/* The number after @name in a file of lines such as those of /proc/meminfo, or -1 */
 static inline long read_field(const char *path, const char *name)
 {
 	FILE *f = fopen(path, "r");
@@ -330,13 +374,13 @@ static inline long read_field(const char *path, const char *name)
 	return number;
 }
 
-/* How many inodes the system has: an instance is one. */
+/* The number of inodes in the system; an instance has one. */
 static inline long inodes(void)
 {
 	return read_number("/proc/sys/fs/inode-nr");
 }
 
-/* Send a file over a UNIX socket; 0, or -1.  unix(7) */
+/* Send a file over a UNIX socket, see unix(7).  Return 0, or -1 with errno. */
 static inline int send_file(int socket, int fd)
 {
 	char control[CMSG_SPACE(sizeof(int))] = {}, byte = 0;
@@ -354,7 +398,7 @@ static inline int send_file(int socket, int fd)
 	return sendmsg(socket, &msg, 0) == 1 ? 0 : -1;
 }
 
-/* The file that the other end sent, or -1 */
+/* Receive a file that send_file() sent.  Return it, or -1. */
 static inline int receive_file(int socket)
 {
 	char control[CMSG_SPACE(sizeof(int))] = {}, byte;
@@ -371,35 +415,66 @@ static inline int receive_file(int socket)
 	return fd;
 }
 
-/* The signal that calling @fn in a child of its own ends with; 0 if none. */
-static inline int signal_of(void (*fn)(void *arg), void *arg)
+/* Call @fn in a child process.  Return the child's wait status. */
+static inline int status_of(void (*fn)(void *arg), void *arg)
 {
 	pid_t pid = fork();
-	int status;
+	int status = -1;
 
 	if (!pid) {
 		fn(arg);
 		_exit(0);
 	}
 	waitpid(pid, &status, 0);
+	return status;
+}
+
+/* Call @fn in a child process.  Return the signal that ended it, or 0. */
+static inline int signal_of(void (*fn)(void *arg), void *arg)
+{
+	int status = status_of(fn, arg);
+
 	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
-/* Run @child in a child of its own: what it returned, 0 to 255. */
-static inline int in_child(int (*child)(void *arg), void *arg)
+#ifndef TRAMPFD_NO_HARNESS
+
+typedef void child_fn(struct __test_metadata *_metadata, void *arg);
+
+/*
+ * Start @child in a child process.  It can use the harness's EXPECT_*(),
+ * ASSERT_*() and SKIP(); end_child() takes over the result.
+ */
+static inline pid_t begin_child(struct __test_metadata *_metadata, child_fn *child,
+				void *arg)
 {
 	pid_t pid = fork();
-	int status;
 
-	if (!pid)
-		_exit(child(arg));
-	waitpid(pid, &status, 0);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+	ASSERT_GE(pid, 0);
+	if (!pid) {
+		child(_metadata, arg);
+		_exit(_metadata->exit_code);
+	}
+	return pid;
 }
 
-static inline void call(void *addr)
+static inline void end_child(struct __test_metadata *_metadata, pid_t pid)
 {
-	((void (*)(void))addr)();
+	int status = -1;
+
+	while (waitpid(pid, &status, 0) != pid)
+		ASSERT_EQ(EINTR, errno);
+	if (WIFEXITED(status) && WEXITSTATUS(status) == KSFT_SKIP)
+		_metadata->exit_code = KSFT_SKIP;
+	else
+		EXPECT_EQ(0, status) TH_LOG("wait status of a child");
 }
+
+static inline void in_child(struct __test_metadata *_metadata, child_fn *child, void *arg)
+{
+	end_child(_metadata, begin_child(_metadata, child, arg));
+}
+
+#endif /* TRAMPFD_NO_HARNESS */
 
 #endif /* TRAMPFD_COMMON_H */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * trampfd_create(): what is asked for, what is answered, and each error.
+ * trampfd_create(): requests, answers, errors, and the properties of the file.
  */
 #include <linux/magic.h>
 #include <sys/stat.h>
@@ -11,7 +11,7 @@
 
 #define SIZE	sizeof(struct trampfd_create_args)
 
-/* A descriptor for @args, or -errno. */
+/* Return a descriptor, or -errno. */
 static int create(struct trampfd_create_args args)
 {
 	int fd = trampfd_create(&args, SIZE);
@@ -28,7 +28,7 @@ TEST(kernel_has_trampfd)
 	close(fd);
 }
 
-TEST(uapi_structures_have_the_documented_layout)
+TEST(uapi_layout)
 {
 	EXPECT_EQ(40, sizeof(struct trampfd_create_args));
 	EXPECT_EQ(40, TRAMPFD_CREATE_ARGS_SIZE_VER0);
@@ -41,7 +41,7 @@ TEST(uapi_structures_have_the_documented_layout)
 	EXPECT_EQ(8, sizeof(struct trampfd_slot32));
 }
 
-TEST(zero_is_the_documented_default)
+TEST(zero_selects_defaults)
 {
 	const struct abi_mode *mode;
 
@@ -60,7 +60,7 @@ TEST(zero_is_the_documented_default)
 	}
 }
 
-TEST(each_stride_is_granted_as_asked_for)
+TEST(each_stride_is_granted)
 {
 	const struct abi_mode *mode;
 	uint32_t stride;
@@ -79,7 +79,7 @@ TEST(each_stride_is_granted_as_asked_for)
 	}
 }
 
-TEST(stride_too_small_for_the_mode_is_EINVAL)
+TEST(inval_stride_too_small)
 {
 	const struct abi_mode *mode;
 	uint32_t stride;
@@ -93,7 +93,7 @@ TEST(stride_too_small_for_the_mode_is_EINVAL)
 	}
 }
 
-TEST(stride_that_is_no_power_of_two_is_EINVAL)
+TEST(inval_stride_not_power_of_two)
 {
 	uint32_t stride;
 
@@ -105,7 +105,7 @@ TEST(stride_that_is_no_power_of_two_is_EINVAL)
 	}
 }
 
-TEST(table_is_of_whole_pages_and_as_far_as_code_can_reach)
+TEST(table_is_whole_pages_in_reach_of_code)
 {
 	const struct abi_mode *mode;
 	uint32_t stride;
@@ -121,15 +121,14 @@ TEST(table_is_of_whole_pages_and_as_far_as_code_can_reach)
 			EXPECT_EQ(0, args.table_offset % page_size());
 			EXPECT_EQ(0, args.table_size % page_size());
 			EXPECT_GT(args.table_size, 0);
-			/* There is code for each slot. */
+			/* Each slot has a trampoline. */
 			EXPECT_LE(args.table_size, args.table_offset);
 			close(fd);
 		}
 	}
 }
 
-/* The answer to a request of zeroes, and one with every field chosen */
-TEST(structure_filled_in_by_the_kernel_can_be_passed_again)
+TEST(answer_is_a_valid_request)
 {
 	const struct abi_mode *mode;
 	uint32_t stride;
@@ -153,7 +152,7 @@ TEST(structure_filled_in_by_the_kernel_can_be_passed_again)
 	}
 }
 
-TEST(file_is_close_on_exec_and_read_only)
+TEST(file_is_cloexec_and_read_only)
 {
 	int fd = create((struct trampfd_create_args){});
 
@@ -163,7 +162,7 @@ TEST(file_is_close_on_exec_and_read_only)
 	close(fd);
 }
 
-TEST(file_can_be_told_from_others)
+TEST(file_is_identifiable)
 {
 	struct trampfd_create_args args = {};
 	int fd = trampfd_create(&args, SIZE);
@@ -204,7 +203,7 @@ static uint64_t fdinfo_field(int fd, const char *field)
 	return -1;
 }
 
-TEST(fdinfo_shows_the_geometry)
+TEST(fdinfo_shows_geometry)
 {
 	const struct abi_mode *mode;
 
@@ -224,28 +223,28 @@ TEST(fdinfo_shows_the_geometry)
 	}
 }
 
-FIXTURE(invalid) {};
+FIXTURE(request) {};
 
-FIXTURE_VARIANT(invalid) {
+FIXTURE_VARIANT(request) {
 	struct trampfd_create_args args;
 };
 
-FIXTURE_VARIANT_ADD(invalid, flags) { { .flags = 1 } };
-FIXTURE_VARIANT_ADD(invalid, high_flags) { { .flags = 1ULL << 63 } };
-FIXTURE_VARIANT_ADD(invalid, abi) { { .abi = ABI_LAST + 1 } };
-FIXTURE_VARIANT_ADD(invalid, abi_max) { { .abi = ~0U } };
-FIXTURE_VARIANT_ADD(invalid, mode) { { .mode = TRAMPFD_MODE_PUSH + 1 } };
-FIXTURE_VARIANT_ADD(invalid, mode_max) { { .mode = ~0U } };
-FIXTURE_VARIANT_ADD(invalid, stride_1) { { .stride = 1 } };
-FIXTURE_VARIANT_ADD(invalid, stride_48) { { .stride = 48 } };
-FIXTURE_VARIANT_ADD(invalid, stride_over) { { .stride = TRAMPFD_STRIDE_MAX * 2 } };
-FIXTURE_VARIANT_ADD(invalid, stride_high) { { .stride = 1U << 31 } };
-FIXTURE_VARIANT_ADD(invalid, stride_max) { { .stride = ~0U } };
+FIXTURE_VARIANT_ADD(request, flags) { { .flags = 1 } };
+FIXTURE_VARIANT_ADD(request, high_flags) { { .flags = 1ULL << 63 } };
+FIXTURE_VARIANT_ADD(request, abi) { { .abi = ABI_LAST + 1 } };
+FIXTURE_VARIANT_ADD(request, abi_max) { { .abi = ~0U } };
+FIXTURE_VARIANT_ADD(request, mode) { { .mode = TRAMPFD_MODE_PUSH + 1 } };
+FIXTURE_VARIANT_ADD(request, mode_max) { { .mode = ~0U } };
+FIXTURE_VARIANT_ADD(request, stride_1) { { .stride = 1 } };
+FIXTURE_VARIANT_ADD(request, stride_48) { { .stride = 48 } };
+FIXTURE_VARIANT_ADD(request, stride_over) { { .stride = TRAMPFD_STRIDE_MAX * 2 } };
+FIXTURE_VARIANT_ADD(request, stride_high) { { .stride = 1U << 31 } };
+FIXTURE_VARIANT_ADD(request, stride_max) { { .stride = ~0U } };
 
-FIXTURE_SETUP(invalid) {}
-FIXTURE_TEARDOWN(invalid) {}
+FIXTURE_SETUP(request) {}
+FIXTURE_TEARDOWN(request) {}
 
-TEST_F(invalid, request_is_EINVAL)
+TEST_F(request, inval)
 {
 	struct trampfd_create_args args = variant->args;
 	int next = next_fd();
@@ -254,10 +253,10 @@ TEST_F(invalid, request_is_EINVAL)
 	EXPECT_EQ(EINVAL, errno);
 	EXPECT_EQ(next, next_fd());
 	EXPECT_EQ(0, memcmp(&args, &variant->args, SIZE))
-		TH_LOG("a request that failed was changed");
+		TH_LOG("a failed call changed its argument");
 }
 
-TEST(register_that_cannot_work_is_EINVAL)
+TEST(inval_register)
 {
 	const struct abi_mode *mode;
 	int i;
@@ -278,7 +277,7 @@ TEST(register_that_cannot_work_is_EINVAL)
 	}
 }
 
-TEST(register_that_cannot_be_scratch_is_EINVAL)
+TEST(inval_scratch_register)
 {
 	const struct abi_reg *r, *scratch;
 	const struct abi_mode *mode;
@@ -301,7 +300,7 @@ TEST(register_that_cannot_be_scratch_is_EINVAL)
 		SKIP(return, "%s has no such register", abi_name);
 }
 
-TEST(default_scratch_register_is_never_the_data_register)
+TEST(default_scratch_differs_from_data)
 {
 	const struct abi_mode *mode;
 	const struct abi_reg *r;
@@ -324,7 +323,7 @@ TEST(default_scratch_register_is_never_the_data_register)
 	}
 }
 
-TEST(scratch_register_where_none_is_used_is_EINVAL)
+TEST(inval_scratch_not_used_by_mode)
 {
 	const struct abi_mode *mode;
 	const struct abi_reg *r;
@@ -337,7 +336,7 @@ TEST(scratch_register_where_none_is_used_is_EINVAL)
 	}
 }
 
-TEST(scratch_register_that_equals_the_data_register_is_EINVAL)
+TEST(inval_scratch_equals_data)
 {
 	const struct abi_mode *mode;
 	const struct abi_reg *r;
@@ -351,7 +350,8 @@ TEST(scratch_register_that_equals_the_data_register_is_EINVAL)
 	}
 }
 
-TEST(output_that_is_no_answer_is_EINVAL)
+/* Output fields must be 0, or what the kernel would answer. */
+TEST(inval_output_fields)
 {
 	struct trampfd_create_args answer = {};
 	int fd = trampfd_create(&answer, SIZE);
@@ -365,7 +365,7 @@ TEST(output_that_is_no_answer_is_EINVAL)
 			.table_size = answer.table_size | 1ULL << 63 }));
 }
 
-TEST(size_below_version_0_is_EINVAL)
+TEST(inval_size_below_version_0)
 {
 	struct trampfd_create_args args = {};
 
@@ -375,7 +375,8 @@ TEST(size_below_version_0_is_EINVAL)
 	EXPECT_EQ(EINVAL, errno);
 }
 
-TEST(size_beyond_the_kernels_is_E2BIG_unless_all_zero_there)
+/* Bytes beyond the structure that the kernel knows must be 0. */
+TEST(e2big_unless_excess_is_zero)
 {
 	size_t page = page_size(), i;
 	struct trampfd_create_args *args = calloc(3, page);
@@ -398,11 +399,10 @@ TEST(size_beyond_the_kernels_is_E2BIG_unless_all_zero_there)
 	free(args);
 }
 
-TEST(args_not_readable_or_not_writable_is_EFAULT_and_leaves_no_descriptor)
+TEST(efault_leaves_no_descriptor)
 {
 	size_t page = page_size();
-	char *mem = mmap(NULL, 2 * page, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *mem = anonymous(2 * page, PROT_READ | PROT_WRITE);
 	struct trampfd_create_args *args = (void *)mem;
 	int next = next_fd();
 
@@ -416,7 +416,7 @@ TEST(args_not_readable_or_not_writable_is_EFAULT_and_leaves_no_descriptor)
 	EXPECT_EQ(EFAULT, errno);
 	EXPECT_EQ(next, next_fd());
 
-	/* The end of it beyond the end of what is mapped */
+	/* The second half is not mapped. */
 	ASSERT_EQ(0, mprotect(mem, page, PROT_READ | PROT_WRITE));
 	ASSERT_EQ(0, munmap(mem + page, page));
 	args = (void *)(mem + page - SIZE / 2);
@@ -425,7 +425,7 @@ TEST(args_not_readable_or_not_writable_is_EFAULT_and_leaves_no_descriptor)
 	EXPECT_EQ(next, next_fd());
 }
 
-TEST(abi_of_another_machine_is_EOPNOTSUPP)
+TEST(eopnotsupp_foreign_abi)
 {
 	enum trampfd_abi abi;
 	int foreign = 0;
@@ -440,7 +440,7 @@ TEST(abi_of_another_machine_is_EOPNOTSUPP)
 	EXPECT_GT(foreign, 0);
 }
 
-TEST(mode_that_the_abi_does_not_have_is_EOPNOTSUPP)
+TEST(eopnotsupp_mode)
 {
 	bool has[TRAMPFD_MODE_PUSH + 1] = {};
 	const struct abi_mode *mode;
@@ -454,7 +454,7 @@ TEST(mode_that_the_abi_does_not_have_is_EOPNOTSUPP)
 				.mode = i }));
 }
 
-TEST(more_descriptors_than_the_process_may_have_is_EMFILE)
+TEST(emfile)
 {
 	struct rlimit limit;
 
@@ -464,27 +464,23 @@ TEST(more_descriptors_than_the_process_may_have_is_EMFILE)
 	EXPECT_EQ(-EMFILE, create((struct trampfd_create_args){}));
 }
 
-TEST(more_files_than_the_system_may_have_is_ENFILE)
+/* CAP_SYS_ADMIN overrides the limit. */
+static void create_as_nobody(struct __test_metadata *_metadata, void *arg)
 {
+	EXPECT_EQ(0, setuid(NOBODY));
+	EXPECT_EQ(-ENFILE, create((struct trampfd_create_args){}));
+}
+
+TEST(enfile)
+{
+	static const char setting[] = "/proc/sys/fs/file-max";
+	int fd = open(setting, O_RDONLY);
 	char limit[32] = "";
-	int fd = open("/proc/sys/fs/file-max", O_RDONLY), status, answer = 0;
-	pid_t pid;
 
-	if (fd < 0 || read(fd, limit, sizeof(limit) - 1) <= 0 ||
-	    write_file("/proc/sys/fs/file-max", "0"))
+	if (fd < 0 || read(fd, limit, sizeof(limit) - 1) <= 0 || write_file(setting, "0"))
 		SKIP(return, "needs root, to lower fs.file-max");
-
-	/* Root is above that limit. */
-	pid = fork();
-	if (!pid) {
-		if (setuid(65534))
-			_exit(1);
-		answer = create((struct trampfd_create_args){});
-		_exit(answer == -ENFILE ? 0 : 2);
-	}
-	waitpid(pid, &status, 0);
-	EXPECT_EQ(0, write_file("/proc/sys/fs/file-max", limit));
-	EXPECT_EQ(0, status);
+	in_child(_metadata, create_as_nobody, NULL);
+	EXPECT_EQ(0, write_file(setting, limit));
 }
 
 TEST_HARNESS_MAIN

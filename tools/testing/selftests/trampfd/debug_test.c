@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Trampolines under a debugger, a profiler and an unwinder: one test for each
- * thing that "Processes and tools" in
- * Documentation/userspace-api/trampfd.rst says of them.
+ * Trampolines under a debugger, a profiler and an unwinder.
  */
 #include <elf.h>
 #include <linux/perf_event.h>
@@ -18,10 +16,10 @@
 
 #include "common.h"
 
-/* What the data of trampoline 0 is */
+/* The data of trampoline 0 */
 #define DATA	42
 
-/* An address to jump to, without what says in which state (arm) */
+/* The address of a function's first instruction; bit 0 selects T32 state on arm. */
 static uintptr_t address_of(void *fn)
 {
 #ifdef __arm__
@@ -52,7 +50,7 @@ static uintptr_t program_counter(pid_t pid)
 #endif
 }
 
-/* Set the first breakpoint of the hardware, or clear it; 0, or -1 with errno. */
+/* Set or clear the first hardware breakpoint.  Return 0, or -1 with errno. */
 static int hardware_breakpoint(pid_t pid, uintptr_t addr, bool set)
 {
 #if defined(__aarch64__) || defined(__arm__)
@@ -73,7 +71,7 @@ static int hardware_breakpoint(pid_t pid, uintptr_t addr, bool set)
 #elif defined(__x86_64__) || defined(__i386__)
 	size_t reg = offsetof(struct user, u_debugreg);
 
-	/* Intel SDM volume 3, "Debug Control Register (DR7)": execution, by L0 */
+	/* Intel SDM volume 3, "Debug Control Register (DR7)": L0 enables DR0 */
 	if (ptrace(PTRACE_POKEUSER, pid, reg, set ? addr : 0))
 		return -1;
 	return ptrace(PTRACE_POKEUSER, pid, reg + 7 * sizeof(long), set ? 1 : 0);
@@ -83,17 +81,23 @@ static int hardware_breakpoint(pid_t pid, uintptr_t addr, bool set)
 #endif
 }
 
-/*
- * @pid is stopped, debugged, before it calls the trampoline, and ends with 0 if
- * that brought what it should.
- */
-FIXTURE(debugged) {
+/* A traced child that is stopped before it calls the trampoline */
+FIXTURE(tracee) {
 	struct instance in;
 	uintptr_t trampoline;
 	pid_t pid;
 };
 
-FIXTURE_SETUP(debugged)
+static void be_traced(struct __test_metadata *_metadata, void *arg)
+{
+	const struct instance *in = arg;
+
+	ASSERT_EQ(0, ptrace(PTRACE_TRACEME, 0, 0, 0));
+	raise(SIGSTOP);
+	EXPECT_EQ(DATA, instance_run(in, 0));
+}
+
+FIXTURE_SETUP(tracee)
 {
 	int status;
 
@@ -101,27 +105,19 @@ FIXTURE_SETUP(debugged)
 	ASSERT_EQ(0, instance_open(&self->in));
 	ASSERT_EQ(DATA, instance_call(&self->in, 0, DATA));
 	self->trampoline = (uintptr_t)self->in.code;
-	self->pid = fork();
-	if (!self->pid) {
-		ptrace(PTRACE_TRACEME, 0, 0, 0);
-		raise(SIGSTOP);
-		_exit(instance_run(&self->in, 0) != DATA);
-	}
+	self->pid = begin_child(_metadata, be_traced, &self->in);
 	ASSERT_EQ(self->pid, waitpid(self->pid, &status, 0));
 	ASSERT_TRUE(WIFSTOPPED(status));
 }
 
-FIXTURE_TEARDOWN(debugged)
+FIXTURE_TEARDOWN(tracee)
 {
-	int status;
-
 	EXPECT_EQ(0, ptrace(PTRACE_CONT, self->pid, 0, 0));
-	EXPECT_EQ(self->pid, waitpid(self->pid, &status, 0));
-	EXPECT_EQ(0, status);
+	end_child(_metadata, self->pid);
 	instance_close(&self->in);
 }
 
-/* Let it run until it traps; where it then is, 0 if it did something else. */
+/* Resume the tracee.  Return its program counter at the next SIGTRAP, else 0. */
 static uintptr_t run_to_trap(int request, pid_t pid)
 {
 	int status;
@@ -134,7 +130,7 @@ static uintptr_t run_to_trap(int request, pid_t pid)
 	return program_counter(pid);
 }
 
-TEST_F(debugged, trampoline_is_stepped_through)
+TEST_F(tracee, single_step)
 {
 	unsigned int steps, inside = 0;
 	uintptr_t pc = 0;
@@ -156,11 +152,8 @@ TEST_F(debugged, trampoline_is_stepped_through)
 	EXPECT_EQ(address_of(abi_return_data), pc);
 }
 
-/*
- * All that a debugger disassembles from; of the pages beyond the first, @pid has
- * not touched any.
- */
-TEST_F(debugged, code_is_read_by_a_debugger)
+/* The tracee has not touched any page of code except the first. */
+TEST_F(tracee, code_is_readable)
 {
 	size_t size = self->in.args.table_offset, at;
 	char *read = malloc(size), path[64];
@@ -187,7 +180,7 @@ TEST_F(debugged, code_is_read_by_a_debugger)
 	free(read);
 }
 
-TEST_F(debugged, breakpoint_of_the_hardware_stops_at_a_trampoline)
+TEST_F(tracee, hardware_breakpoint)
 {
 	if (hardware_breakpoint(self->pid, address_of(abi_return_data), true))
 		SKIP(return, "no hardware breakpoints: %s", strerror(errno));
@@ -196,10 +189,10 @@ TEST_F(debugged, breakpoint_of_the_hardware_stops_at_a_trampoline)
 	EXPECT_EQ(0, hardware_breakpoint(self->pid, self->trampoline, false));
 }
 
-/* The buffer that the kernel records into: perf_event_open(2) */
+/* Size of the ring buffer, see perf_event_open(2) */
 #define RECORD_PAGES	8
 
-/* Whether there are no perf events, or not for us: perf_event_open(2) */
+/* Whether this process may not use perf events, see perf_event_open(2) */
 static bool no_perf(void)
 {
 	static const char setting[] = "/proc/sys/kernel/perf_event_paranoid";
@@ -217,14 +210,14 @@ static int record(struct perf_event_attr attr, struct perf_event_mmap_page **hea
 	fd = syscall(__NR_perf_event_open, &attr, 0, -1, -1, 0);
 	if (fd < 0)
 		return -1;
-	*head = mmap(NULL, (1 + RECORD_PAGES) * sysconf(_SC_PAGESIZE),
+	*head = mmap(NULL, (1 + RECORD_PAGES) * page_size(),
 		     PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	return *head == MAP_FAILED ? -1 : fd;
 }
 
 /*
- * The next record of @type, NULL if there is none.  The buffer is larger than
- * what is recorded here, so that no record lies across its end.
+ * Return the next record of @type, or NULL.  The tests record less than the buffer
+ * holds, so that no record wraps around its end.
  */
 static void *next_record(struct perf_event_mmap_page *head, uint32_t type)
 {
@@ -252,7 +245,7 @@ struct mapped {
 	char filename[];
 };
 
-TEST(perf_is_told_where_code_is_mapped_and_of_which_file)
+TEST(perf_records_mapping_of_code)
 {
 	struct instance in = { .nr = 1 };
 	struct perf_event_mmap_page *head;
@@ -262,11 +255,11 @@ TEST(perf_is_told_where_code_is_mapped_and_of_which_file)
 		.config = PERF_COUNT_SW_DUMMY, .mmap = 1, .mmap2 = 1 }, &head);
 
 	if (no_perf())
-		SKIP(return, "perf events are not to be had");
+		SKIP(return, "perf events are not available");
 	ASSERT_GE(fd, 0);
 	ASSERT_EQ(0, instance_open(&in));
 	while ((m = next_record(head, PERF_RECORD_MMAP2))) {
-		/* Of what is not executable it is told if it asks for data. */
+		/* Only attr.mmap_data would record the table. */
 		EXPECT_NE((uintptr_t)in.table, m->addr);
 		if (m->addr != (uintptr_t)in.code)
 			continue;
@@ -285,7 +278,7 @@ struct sample {
 	uint64_t ip;
 };
 
-TEST(perf_finds_samples_in_trampolines)
+TEST(perf_samples_trampolines)
 {
 	struct instance in = { .nr = 1 };
 	struct perf_event_mmap_page *head;
@@ -300,7 +293,7 @@ TEST(perf_finds_samples_in_trampolines)
 		.config = PERF_COUNT_SW_CPU_CLOCK, .sample_type = PERF_SAMPLE_IP,
 		.sample_period = 20 * 1000 * 1000 }, &head);
 	if (no_perf())
-		SKIP(return, "perf events are not to be had");
+		SKIP(return, "perf events are not available");
 	ASSERT_GE(fd, 0);
 	while (!inside && time(NULL) < end) {
 		for (i = 0; i < 100000; i++)
@@ -317,8 +310,8 @@ TEST(perf_finds_samples_in_trampolines)
 }
 
 /*
- * The unwinder of the compiler's library, in this file's spelling.  unwind.h;
- * for arm: Exception Handling ABI for the Arm Architecture, IHI 0038.
+ * The unwinder of libgcc, under names that checkpatch accepts (unwind.h; for arm
+ * "Exception Handling ABI for the Arm Architecture", IHI 0038)
  */
 int unwind(int (*frame)(void *context, void *arg), void *arg) asm("_Unwind_Backtrace");
 
@@ -340,7 +333,7 @@ uintptr_t unwind_pc(void *context) asm("_Unwind_GetIP");
 #define UNWIND_ON	0	/* _URC_NO_REASON */
 #define UNWIND_NO_MORE	5	/* _URC_END_OF_STACK */
 
-/* Addresses that it comes by */
+/* A backtrace, and the return address of the function that made it */
 struct trace {
 	unsigned int nr;
 	uintptr_t pc[64];
@@ -367,7 +360,7 @@ static unsigned long traced_target(void)
 	return DATA;
 }
 
-TEST(backtrace_of_the_target_leads_to_the_caller)
+TEST(backtrace_from_target_reaches_caller)
 {
 	struct instance in = { .nr = 1 };
 	unsigned int i;
@@ -382,37 +375,42 @@ TEST(backtrace_of_the_target_leads_to_the_caller)
 	instance_close(&in);
 }
 
-/*
- * A trampoline without its table is interrupted at its first load.  What the
- * unwinders of other ABIs make of that differs.
- */
+/* For the handler of a fault in a trampoline */
+static struct __test_metadata *faulting_test;
 static const struct instance *faulting;
 
-static void traced_fault(int signal)
+static void trace_fault(int signal)
 {
+	struct __test_metadata *_metadata = faulting_test;
+
 	trace.nr = 0;
 	unwind(add_frame, &trace);
-	_exit(trace.nr && trace.pc[trace.nr - 1] - (uintptr_t)faulting->code <
-			  faulting->args.stride ? 0 : 1);
+	ASSERT_LT(0, trace.nr);
+	EXPECT_GT(faulting->args.stride, trace.pc[trace.nr - 1] - (uintptr_t)faulting->code)
+		TH_LOG("outermost frame: %#lx", (unsigned long)trace.pc[trace.nr - 1]);
+	_exit(_metadata->exit_code);
 }
 
-static int fault_in_trampoline(void *arg)
+/* Without its table, a trampoline faults at its first load. */
+static void fault_in_trampoline(struct __test_metadata *_metadata, void *arg)
 {
+	faulting_test = _metadata;
 	faulting = arg;
-	signal(SIGSEGV, traced_fault);
+	signal(SIGSEGV, trace_fault);
 	munmap(faulting->table, faulting->size);
 	instance_run(faulting, 0);
-	return 2;
+	EXPECT_TRUE(false) TH_LOG("a trampoline without a table returned");
 }
 
-TEST(backtrace_of_an_interrupted_trampoline_ends_there)
+/* The unwinders of the other ABIs do not agree on frames without unwind tables. */
+TEST(backtrace_from_trampoline_ends_there)
 {
 	struct instance in = { .nr = 1 };
 
 	if (abi_native != TRAMPFD_ABI_X86_64 && abi_native != TRAMPFD_ABI_I386)
 		SKIP(return, "depends on the unwinder of the ABI");
 	ASSERT_EQ(0, instance_open(&in));
-	EXPECT_EQ(0, in_child(fault_in_trampoline, &in));
+	in_child(_metadata, fault_in_trampoline, &in);
 	instance_close(&in);
 }
 

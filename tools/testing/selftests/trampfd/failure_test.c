@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Whatever fails within a call, the call answers as documented, and nothing is
- * left behind: no descriptor, file, inode or page.
+ * Failures inside a call: it returns a documented error and leaks no descriptor,
+ * file, inode or page.
  *
- * Failures are injected one by one, the first, the second and so on, until the
- * call succeeds (Documentation/fault-injection/fault-injection.rst).
+ * Fault injection lets the first allocation or user copy of a call fail, then the
+ * second, and so on until the call succeeds
+ * (Documentation/fault-injection/fault-injection.rst).
  */
 #include "cgroup.h"
 #include "inject.h"
 
-#define MAX_FAILURES	200	/* more than any call here has occasions to fail */
+#define MAX_FAILURES	200	/* more than the failure points of any call here */
 
-/*
- * What the system holds; it may change a little by what others do.  A file keeps
- * its inode, by which it is counted too: the count of files itself is coarse.  The
- * code of a geometry is kernel memory, which is charged to the cgroup of the test
- * if that has one.
+/**
+ * struct held - resources in use; other processes change them a little
+ * @inodes: Inodes.  They stand for files too, whose own count is imprecise.
+ * @tables: Anonymous pages.
+ * @kernel: Pages of kernel memory of the test's cgroup, which include code; 0
+ *	without a cgroup.
  */
 struct held {
 	long inodes, tables, kernel;
@@ -26,7 +28,7 @@ static struct held held(const struct cgroup *group)
 	long page = page_size();
 
 	cgroup_settle();
-	/* Likewise those of each processor; needs root. */
+	/* Fold the counters of all CPUs into the global ones; needs root. */
 	write_file("/proc/sys/vm/stat_refresh", "1");
 	return (struct held){
 		.inodes = inodes(),
@@ -35,20 +37,20 @@ static struct held held(const struct cgroup *group)
 	};
 }
 
-FIXTURE(nothing_left) {
+FIXTURE(leak) {
 	struct cgroup cgroup, *group;
 };
 
-FIXTURE_SETUP(nothing_left)
+FIXTURE_SETUP(leak)
 {
 	self->group = cgroup_make(&self->cgroup) ? NULL : &self->cgroup;
 	if (!self->group)
-		TH_LOG("without a memory cgroup, code is not counted");
+		TH_LOG("no memory cgroup: pages of code are not counted");
 	else
 		ASSERT_EQ(0, cgroup_enter(self->group));
 }
 
-FIXTURE_TEARDOWN(nothing_left)
+FIXTURE_TEARDOWN(leak)
 {
 	if (self->group)
 		EXPECT_EQ(0, cgroup_leave_and_remove(self->group));
@@ -61,7 +63,7 @@ static bool any_grew_by(const struct held *before, const struct held *after, lon
 	       after->kernel - before->kernel >= nr;
 }
 
-/* What a process that has ended held is freed some time after it can be waited for. */
+/* Wait until resources of ended processes are freed, which takes a moment. */
 static struct held held_at_last(const struct cgroup *group, const struct held *before,
 				long nr)
 {
@@ -75,7 +77,7 @@ static struct held held_at_last(const struct cgroup *group, const struct held *b
 	return now;
 }
 
-/* The kernel keeps the code of each geometry from its first instance on. */
+/* Create each geometry once: the kernel never frees the code of a geometry. */
 static void make_codes(struct __test_metadata *_metadata, unsigned int registers)
 {
 	const struct abi_reg *r;
@@ -96,22 +98,22 @@ static void make_codes(struct __test_metadata *_metadata, unsigned int registers
 }
 
 /*
- * Expect that @one, done with many geometries (of up to @registers registers),
- * leaves nothing behind but, if it @keeps_code, a page for each.  They are many,
- * so that what is left each time is seen beside what others do.
+ * Call @one for many geometries, with up to @registers registers, and expect that
+ * it leaks nothing.  If it @keeps_code, expect a page for each geometry.  A leak in
+ * each call exceeds the noise of other processes.
  */
-static void expect_nothing_left(struct __test_metadata *_metadata,
-				const struct cgroup *group, unsigned int registers,
-				bool keeps_code,
-				void (*one)(struct __test_metadata *_metadata,
-					    const struct trampfd_create_args *args))
+static void expect_no_leak(struct __test_metadata *_metadata,
+			   const struct cgroup *group, unsigned int registers,
+			   bool keeps_code,
+			   void (*one)(struct __test_metadata *_metadata,
+				       const struct trampfd_create_args *args))
 {
 	struct held before, after;
 	const struct abi_reg *r;
 	int geometries = 0;
 	uint32_t stride;
 
-	/* What is made once, by the harness and the kernel, is there now. */
+	/* Harness and kernel allocate some things once: let them do so now. */
 	one(_metadata, &(struct trampfd_create_args){});
 	make_codes(_metadata, registers);
 	before = held(group);
@@ -124,7 +126,7 @@ static void expect_nothing_left(struct __test_metadata *_metadata,
 			geometries++;
 		}
 	}
-	/* The page of code of each, if these are their first instances */
+	/* These are the first instances, which allocate the code. */
 	if (keeps_code)
 		before.kernel += geometries;
 	after = held_at_last(group, &before, geometries / 2);
@@ -144,24 +146,23 @@ static void use_and_close(struct __test_metadata *_metadata,
 {
 	struct instance in = { .args = *args, .nr = 1 };
 
-	EXPECT_EQ(0, instance_open(&in));
+	ASSERT_EQ(0, instance_open(&in));
 	touch(in.code);
 	scribble(in.table);
 	instance_close(&in);
 }
 
-TEST_F(nothing_left, by_a_closed_instance)
+TEST_F(leak, closed_instance)
 {
-	expect_nothing_left(_metadata, self->group, ABI_MAX_REGS, false,
-			    use_and_close);
+	expect_no_leak(_metadata, self->group, ABI_MAX_REGS, false, use_and_close);
 }
 
 static void fail_to_answer(struct __test_metadata *_metadata,
 			   const struct trampfd_create_args *args)
 {
 	size_t page = page_size();
-	struct trampfd_create_args *read_only = mmap(NULL, page,
-		PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	struct trampfd_create_args *read_only =
+		(void *)anonymous(page, PROT_READ | PROT_WRITE);
 
 	ASSERT_NE(MAP_FAILED, read_only);
 	*read_only = *args;
@@ -170,15 +171,14 @@ static void fail_to_answer(struct __test_metadata *_metadata,
 	munmap(read_only, page);
 }
 
-TEST_F(nothing_left, by_an_answer_that_cannot_be_written)
+TEST_F(leak, efault_after_create)
 {
-	expect_nothing_left(_metadata, self->group, ABI_MAX_REGS, false,
-			    fail_to_answer);
+	expect_no_leak(_metadata, self->group, ABI_MAX_REGS, false, fail_to_answer);
 }
 
 /*
- * What can fail: each returns 0 or the errno.  @in is open and mapped, the first
- * page of code and table is there, and 1 is the data of slot 0.
+ * The calls that can fail.  Each returns 0 or the errno.  @in is open and mapped,
+ * the first page of code and of table has been touched, and slot 0 has data 1.
  */
 static int try_create(struct trampfd_create_args args)
 {
@@ -196,7 +196,7 @@ static int create(struct instance *in)
 	return try_create(in->args);
 }
 
-/* Of another geometry, the code of which is not there yet */
+/* Another geometry, whose code does not exist yet */
 static int create_code(struct instance *in)
 {
 	struct trampfd_create_args args = in->args;
@@ -207,16 +207,11 @@ static int create_code(struct instance *in)
 
 static int map_code(struct instance *in)
 {
-	size_t size = in->args.table_offset;
-	void *p = mmap(NULL, size, PROT_READ | PROT_EXEC, MAP_PRIVATE, in->fd, 0);
-
-	if (p == MAP_FAILED)
-		return errno;
-	munmap(p, size);
-	return 0;
+	return map_error(in->fd, 0, in->args.table_offset, PROT_READ | PROT_EXEC,
+			 MAP_PRIVATE);
 }
 
-/* In place of a part of what is there, with which it becomes one again */
+/* Replace a part of the mapping, which splits it and merges it again. */
 static int map_code_again(struct instance *in)
 {
 	size_t page = page_size();
@@ -226,7 +221,7 @@ static int map_code_again(struct instance *in)
 	return p == MAP_FAILED ? errno : 0;
 }
 
-/* In place of the table that is there */
+/* Replace the table. */
 static int map_table(struct instance *in)
 {
 	void *p = mmap(in->table, in->size, PROT_READ | PROT_WRITE,
@@ -242,10 +237,7 @@ static int read_code(struct instance *in)
 	return error_of(pread(in->fd, code, sizeof(code), 0));
 }
 
-/*
- * A page of code that is mapped where there is no page table: all that its first
- * fault needs memory for
- */
+/* A page of code in a range without page tables: its first fault allocates them. */
 static char *far_code;
 
 static void map_far_code(const struct instance *in)
@@ -257,7 +249,7 @@ static void map_far_code(const struct instance *in)
 			in->fd, 0);
 }
 
-/* A fault that finds no memory is tried again: nobody sees that it failed. */
+/* The kernel retries a fault without memory, so a failure is not visible. */
 static int touch_code(struct instance *in)
 {
 	touch(far_code);
@@ -291,10 +283,10 @@ static int split_code(struct instance *in)
 
 static int split_table(struct instance *in)
 {
-	return error_of(munmap(in->table + in->size / 2,
-			       page_size()));
+	return error_of(munmap(in->table + in->size / 2, page_size()));
 }
 
+/* ECHILD: the child does not have the slot of its parent. */
 static int fork_and_look(struct instance *in)
 {
 	pid_t pid = fork();
@@ -324,8 +316,9 @@ static int show(struct instance *in)
 
 /**
  * struct failing - a call that can fail
- * @least: In how many ways, at least; seen on every ABI.
- * @errors: What it may answer then.
+ * @call: The call.
+ * @least: Minimum number of failure points; every ABI has as many.
+ * @errors: The errors that it may return.
  */
 struct failing {
 	int (*call)(struct instance *in);
@@ -342,7 +335,7 @@ FIXTURE_VARIANT(failure) {
 	struct failing what;
 };
 
-/* Arguments copied in, code and its page, an inode, its name, a file, arguments out */
+/* Fails when it copies arguments in or out, or allocates code, inode, name or file. */
 FIXTURE_VARIANT_ADD(failure, create) {
 	.what = { create, 4, { ENOMEM, EFAULT } },
 };
@@ -421,7 +414,7 @@ static int injector;
 static const struct failing *what;
 static int most;
 
-/* Every failure of one call on a fresh instance, until there is none */
+/* Inject each failure of the call, on a fresh instance each time. */
 static void fail_each(struct __test_metadata *_metadata,
 		      const struct trampfd_create_args *args)
 {
@@ -433,7 +426,7 @@ static void fail_each(struct __test_metadata *_metadata,
 		struct instance in = { .args = *args, .nr = ALL };
 
 		ASSERT_EQ(0, instance_open(&in));
-		/* A register of any kind: not for a C function to call */
+		/* Do not call it: its data register may be one that C code needs. */
 		instance_slot(&in, 0)->data = 1;
 		first = *(uint32_t *)in.code;
 		map_far_code(&in);
@@ -465,16 +458,16 @@ TEST_F_TIMEOUT(failure, leaves_nothing_behind, 900)
 	injector = self->injector;
 	most = 0;
 	/*
-	 * A fork has many ways to fail, and some leave kernel memory charged, of
-	 * a process without mappings of code too: that is not counted.
+	 * Do not count kernel memory for fork(): some of its many failures leave
+	 * memory charged, also if the process has no trampolines.
 	 */
 	if (what->call == fork_and_look && INJECT_SLOWS_FORK)
 		fail_each(_metadata, &(struct trampfd_create_args){});
 	else if (what->call == fork_and_look)
-		expect_nothing_left(_metadata, NULL, 2, false, fail_each);
+		expect_no_leak(_metadata, NULL, 2, false, fail_each);
 	else
-		expect_nothing_left(_metadata, self->group, 8, what->call == create_code,
-				    fail_each);
+		expect_no_leak(_metadata, self->group, 8, what->call == create_code,
+			       fail_each);
 	TH_LOG("up to %d failures", most);
 	EXPECT_GE(most, what->least);
 }

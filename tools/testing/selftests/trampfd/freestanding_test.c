@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * trampfd from a program without a C library.  It is also what can be run where
- * there is none: on big-endian kernels of arm64 and arm, on which instructions
- * are little-endian and slots are not.
+ * trampfd without a C library.  This test also covers ABIs for which distributions
+ * have none: on big-endian arm64 and arm, slots are big-endian while instructions
+ * are little-endian.
  */
 #include <linux/trampfd.h>
 
@@ -17,7 +17,7 @@ struct instance {
 	char *table;
 };
 
-/* Create what @in->args asks for, and map all of it; 0, or the errno. */
+/* Create the file for @in->args and map all of it.  Return 0, or the errno. */
 static int instance_open(struct instance *in)
 {
 	in->fd = syscall(__NR_trampfd_create, &in->args, sizeof(in->args));
@@ -40,7 +40,7 @@ static void instance_close(struct instance *in)
 	close(in->fd);
 }
 
-/* Call every trampoline; how many do not load what is theirs, or -errno. */
+/* Call every trampoline.  Return how many load another slot, or -errno. */
 static int call_all(const struct abi_mode *mode, unsigned int stride)
 {
 	struct instance in = { .args = { .mode = mode->mode, .stride = stride } };
@@ -70,8 +70,8 @@ static int call_all(const struct abi_mode *mode, unsigned int stride)
 }
 
 /*
- * Call the last trampoline of a file with known registers; how many of them
- * do not arrive as they should, or -errno.
+ * Call the last trampoline of a file with known registers.  Return how many arrive
+ * changed at the target, or -errno.
  */
 static int probe(const struct abi_mode *mode, int data)
 {
@@ -102,7 +102,7 @@ static int probe(const struct abi_mode *mode, int data)
 			continue;
 		wrong += abi_probe_out.regs[r->dwarf] != want;
 	}
-	/* Stays mapped: an emulator may execute what was unmapped (stress_stale.c). */
+	/* Leave it mapped: an emulator may execute unmapped code (stress_stale.c). */
 	close(in.fd);
 	return wrong;
 }
@@ -117,7 +117,7 @@ static int probe_all(const struct abi_mode *mode)
 	return wrong;
 }
 
-/* Whether the bytes of the first instruction are as in a little-endian program. */
+/* Whether the first instruction is little-endian */
 static int code_is_in_order(void)
 {
 	struct instance in = {};
@@ -144,17 +144,16 @@ int main(void)
 	ksft_print_header();
 	ksft_set_plan(4 * modes + 1);
 
-	ksft_test_result(code_is_in_order(), "%s: instructions are in their byte order\n",
-			 abi_name);
+	ksft_test_result(code_is_in_order(), "%s: instructions are little-endian\n", abi_name);
 	for (mode = abi_modes; mode->name; mode++) {
 		ksft_test_result(!call_all(mode, 0),
-				 "%s: each trampoline of the smallest stride\n", mode->name);
+				 "%s: trampolines of the smallest stride\n", mode->name);
 		ksft_test_result(!call_all(mode, 64),
-				 "%s: each trampoline of stride 64\n", mode->name);
+				 "%s: trampolines of stride 64\n", mode->name);
 		ksft_test_result(!call_all(mode, TRAMPFD_STRIDE_MAX),
-				 "%s: each trampoline of the largest stride\n", mode->name);
+				 "%s: trampolines of the largest stride\n", mode->name);
 		ksft_test_result(!probe_all(mode),
-				 "%s: each data register, and no other\n", mode->name);
+				 "%s: each data register\n", mode->name);
 	}
 	ksft_finished();
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Allocations and user copies that fail, for one thread at a time.
- * Documentation/fault-injection/fault-injection.rst
+ * Fault injection for one thread: allocations and user copies that fail
+ * (Documentation/fault-injection/fault-injection.rst).
  */
 #ifndef TRAMPFD_INJECT_H
 #define TRAMPFD_INJECT_H
@@ -10,7 +10,7 @@
 
 #include "common.h"
 
-/* The settings that it needs, of all allocations and without a word of each */
+/* Let allocations of every kind fail, and log none of the failures. */
 static const struct {
 	const char *path, *value;
 } inject_settings[] = {
@@ -23,10 +23,10 @@ static const struct {
 	{ "fail_usercopy/verbose", "0" },
 };
 
-/* What they were before */
-static char inject_was[ARRAY_SIZE(inject_settings)][32];
+static char inject_saved[ARRAY_SIZE(inject_settings)][32];
 
-static inline int inject_set(bool back)
+/* Save the settings and apply ours, or restore them. */
+static inline int inject_set(bool restore)
 {
 	char path[128];
 	size_t i;
@@ -35,10 +35,11 @@ static inline int inject_set(bool back)
 	for (i = 0; i < ARRAY_SIZE(inject_settings); i++) {
 		snprintf(path, sizeof(path), "/sys/kernel/debug/%s", inject_settings[i].path);
 		fd = open(path, O_RDONLY);
-		if (!back && (fd < 0 || read(fd, inject_was[i], sizeof(inject_was[i]) - 1) <= 0))
+		if (!restore &&
+		    (fd < 0 || read(fd, inject_saved[i], sizeof(inject_saved[i]) - 1) <= 0))
 			return -1;
 		close(fd);
-		if (write_file(path, back ? inject_was[i] : inject_settings[i].value))
+		if (write_file(path, restore ? inject_saved[i] : inject_settings[i].value))
 			return -1;
 	}
 	return 0;
@@ -49,7 +50,7 @@ static inline void inject_forbid(void)
 	inject_set(true);
 }
 
-/* Allow it; NULL, or why that is not possible */
+/* Apply the settings.  Return NULL, or the reason for skipping the test. */
 static inline const char *inject_allow(void)
 {
 	if (!access("/proc/thread-self/fail-nth", W_OK) && !inject_set(false))
@@ -59,15 +60,14 @@ static inline const char *inject_allow(void)
 }
 
 /*
- * A descriptor for the calls below, for failures of this thread; it is open all
- * the time, as to open it could fail too.  The thread's area for restartable
- * sequences, which the kernel copies at any time, and ends who does not let it,
- * is given up.
+ * Open the descriptor that inject_arm() and inject_disarm() need for this thread.
+ * It stays open, because open() itself could fail.  Unregister the thread's rseq
+ * area: the kernel writes to it at any time, and kills the process if that fails.
  */
 static inline int inject_open(void)
 {
-#ifdef RSEQ_SIG	/* or the C library registers none, as glibc 2.36 on riscv */
-	/* At least that much is registered, whatever of it is in use. */
+#ifdef RSEQ_SIG	/* glibc 2.36 on riscv registers no area and does not define it. */
+	/* glibc registers at least 32 bytes, even if __rseq_size is smaller. */
 	unsigned int size = __rseq_size > 32 ? __rseq_size : 32;
 
 	if (__rseq_size)
@@ -78,8 +78,9 @@ static inline int inject_open(void)
 }
 
 /*
- * If a fork() fails late, arm flushes the TLB page by page up to the last mapping
- * (dup_mmap(), flush_tlb_range()): a second under QEMU, minutes on a busy host.
+ * If fork() fails late, arm flushes the TLB page by page up to the last mapping
+ * (dup_mmap(), flush_tlb_range()).  Under QEMU this takes a second, on a busy host
+ * minutes.
  */
 #ifdef __arm__
 #define INJECT_SLOWS_FORK	true
@@ -87,7 +88,7 @@ static inline int inject_open(void)
 #define INJECT_SLOWS_FORK	false
 #endif
 
-/* Let the @nth allocation or user copy from now on fail; whether that is so. */
+/* Let the @nth allocation or user copy from now on fail.  Return whether it will. */
 static inline bool inject_arm(int fd, unsigned int nth)
 {
 	char text[16];
@@ -97,8 +98,9 @@ static inline bool inject_arm(int fd, unsigned int nth)
 }
 
 /*
- * Let no more fail; whether one did.  The calls here copy too: one that is still
- * ahead can meet them.
+ * Stop the injection.  Return whether a failure was injected.  A failure that is
+ * still pending can hit the user copies of the calls here, so the first write may
+ * fail.
  */
 static inline bool inject_disarm(int fd)
 {

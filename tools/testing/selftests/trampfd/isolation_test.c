@@ -1,21 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Processes that use the same page of code learn nothing of each other through
- * it, cannot take it from each other, and cannot have it changed.
+ * Isolation: processes share pages of code, but cannot observe each other through
+ * them, evict them from each other, or change them.
  */
 #include <linux/futex.h>
 #include <linux/mman.h>
 #include <sys/mount.h>
 
 #include "common.h"
-
-static long faults(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_SELF, &usage);
-	return usage.ru_minflt + usage.ru_majflt;
-}
 
 static void touch_all(const struct instance *in)
 {
@@ -25,7 +17,7 @@ static void touch_all(const struct instance *in)
 		touch(in->code + at);
 }
 
-/* How many pages of the code are in the page tables of this process */
+/* The number of pages of code that the page tables of this process map */
 static size_t mapped_pages(const struct instance *in)
 {
 	size_t pages = in->args.table_offset / page_size(), mapped = 0, i;
@@ -43,58 +35,64 @@ static size_t mapped_pages(const struct instance *in)
 }
 
 /*
- * The other process: use an instance of its own of the same geometry, and each
- * time it is asked, say whether that is as before (UNHARMED).
+ * Another process, which has its own instance of the same geometry.  Whenever it
+ * is asked, it checks that instance and answers with its number of failures.
+ *
+ * @question, @answer: Ends of pipes in the test.
+ * @question_end, @answer_end: Their other ends.
  */
-enum answer { UNHARMED, NOT_STARTED, UNMAPPED, FAULTS, WRONG_CALL };
-
-static enum answer look_after(const struct instance *in)
-{
-	long before = faults();
-	enum answer answer = UNHARMED;
-
-	if (mapped_pages(in) != in->args.table_offset / page_size())
-		return UNMAPPED;
-	touch_all(in);
-	if (faults() != before)
-		answer = FAULTS;
-	if (instance_run(in, 0) != 1)
-		answer = WRONG_CALL;
-	return answer;
-}
-
-static void be_the_other(int questions, int answers)
-{
-	char answer = NOT_STARTED, question;
-	struct instance in = { .nr = 1 };
-
-	if (instance_open(&in) || instance_call(&in, 0, 1) != 1) {
-		write(answers, &answer, 1);
-		_exit(1);
-	}
-	touch_all(&in);
-	look_after(&in);	/* whatever it touches is there then */
-	do {
-		answer = look_after(&in);
-	} while (write(answers, &answer, 1) == 1 && read(questions, &question, 1) == 1);
-	_exit(0);
-}
-
 struct other {
 	pid_t pid;
 	int question, answer;
+	int question_end, answer_end;
 };
 
-static enum answer next_answer(const struct other *other)
+static char check_other(struct __test_metadata *_metadata, const struct instance *in)
 {
-	char answer;
+	long before = nr_faults();
+	char failures = 0;
 
-	return read(other->answer, &answer, 1) == 1 ? answer : NOT_STARTED;
+	EXPECT_EQ(in->args.table_offset / page_size(), mapped_pages(in))
+		failures++;
+	touch_all(in);
+	EXPECT_EQ(before, nr_faults())
+		failures++;
+	EXPECT_EQ(1, instance_run(in, 0))
+		failures++;
+	return failures;
 }
 
-static enum answer ask(const struct other *other)
+static void be_other(struct __test_metadata *_metadata, void *arg)
 {
-	return write(other->question, "?", 1) == 1 ? next_answer(other) : NOT_STARTED;
+	const struct other *other = arg;
+	char failures, question;
+	struct instance in = { .nr = 1 };
+
+	close(other->question);
+	close(other->answer);
+	ASSERT_EQ(0, instance_open(&in));
+	ASSERT_EQ(1, instance_call(&in, 0, 1));
+	touch_all(&in);
+	mapped_pages(&in);	/* so that the checks themselves cause no fault */
+	instance_run(&in, 0);
+	nr_faults();
+	do {
+		failures = check_other(_metadata, &in);
+	} while (write(other->answer_end, &failures, 1) == 1 &&
+		 read(other->question_end, &question, 1) == 1);
+}
+
+/* The number of failures that the other process reports, or -1 if it has ended */
+static int next_answer(const struct other *other)
+{
+	char failures;
+
+	return read(other->answer, &failures, 1) == 1 ? failures : -1;
+}
+
+static int failures_of(const struct other *other)
+{
+	return write(other->question, "?", 1) == 1 ? next_answer(other) : -1;
 }
 
 static void start(struct __test_metadata *_metadata, struct other *other)
@@ -103,28 +101,21 @@ static void start(struct __test_metadata *_metadata, struct other *other)
 
 	ASSERT_EQ(0, pipe(question));
 	ASSERT_EQ(0, pipe(answer));
-	other->pid = fork();
-	ASSERT_GE(other->pid, 0);
-	if (!other->pid) {
-		close(question[1]);
-		close(answer[0]);
-		be_the_other(question[0], answer[1]);
-	}
-	close(question[0]);
-	close(answer[1]);
-	other->question = question[1];
-	other->answer = answer[0];
-	ASSERT_EQ(UNHARMED, next_answer(other));
+	*other = (struct other){
+		.question = question[1], .question_end = question[0],
+		.answer = answer[0], .answer_end = answer[1],
+	};
+	other->pid = begin_child(_metadata, be_other, other);
+	close(other->question_end);
+	close(other->answer_end);
+	ASSERT_EQ(0, next_answer(other));
 }
 
-static void end(struct other *other)
+static void end(struct __test_metadata *_metadata, struct other *other)
 {
-	if (!other->pid)
-		return;
 	close(other->question);
 	close(other->answer);
-	waitpid(other->pid, NULL, 0);
-	other->pid = 0;
+	end_child(_metadata, other->pid);
 }
 
 FIXTURE(isolation) {
@@ -142,10 +133,10 @@ FIXTURE_SETUP(isolation)
 FIXTURE_TEARDOWN(isolation)
 {
 	instance_close(&self->in);
-	end(&self->other);
+	end(_metadata, &self->other);
 }
 
-TEST_F(isolation, mincore_tells_what_this_process_touched_alone)
+TEST_F(isolation, mincore_shows_own_accesses_only)
 {
 	size_t pages = self->in.args.table_offset / page_size(), resident = 0, i;
 	unsigned char *vec = malloc(pages);
@@ -161,7 +152,7 @@ TEST_F(isolation, mincore_tells_what_this_process_touched_alone)
 	free(vec);
 }
 
-TEST_F(isolation, cachestat_counts_no_pages_whatever_is_mapped)
+TEST_F(isolation, cachestat_counts_nothing)
 {
 	struct cachestat_range range = { 0, file_size(&self->in) };
 	struct cachestat stat, none = {};
@@ -174,8 +165,8 @@ TEST_F(isolation, cachestat_counts_no_pages_whatever_is_mapped)
 		TH_LOG("%llu pages", (unsigned long long)stat.nr_cache);
 }
 
-/* Advice may be refused; it may not reach beyond the process that gives it. */
-TEST_F(isolation, advice_takes_no_code_from_another_process)
+/* The kernel may refuse advice. */
+TEST_F(isolation, advice_does_not_affect_others)
 {
 	static const int advice[] = {
 		MADV_COLD, MADV_PAGEOUT, MADV_DONTNEED, MADV_FREE, MADV_REMOVE,
@@ -185,17 +176,18 @@ TEST_F(isolation, advice_takes_no_code_from_another_process)
 	for (i = 0; i < ARRAY_SIZE(advice); i++) {
 		touch_all(&self->in);
 		madvise(self->in.code, size, advice[i]);
-		EXPECT_EQ(UNHARMED, ask(&self->other)) TH_LOG("madvise %d", advice[i]);
+		EXPECT_EQ(0, failures_of(&self->other))
+			TH_LOG("madvise %d", advice[i]);
 	}
 	munmap(self->in.code, size);
 	posix_fadvise(self->in.fd, 0, 0, POSIX_FADV_DONTNEED);
-	EXPECT_EQ(UNHARMED, ask(&self->other));
+	EXPECT_EQ(0, failures_of(&self->other));
 	/* Needs root */
 	write_file("/proc/sys/vm/drop_caches", "3");
-	EXPECT_EQ(UNHARMED, ask(&self->other));
+	EXPECT_EQ(0, failures_of(&self->other));
 }
 
-TEST_F(isolation, code_is_not_paged_out)
+TEST_F(isolation, pageout_keeps_code)
 {
 	size_t pages = self->in.args.table_offset / page_size();
 
@@ -206,7 +198,7 @@ TEST_F(isolation, code_is_not_paged_out)
 	EXPECT_EQ(pages, mapped_pages(&self->in));
 }
 
-/* With a time-out as the system call of this number has it on every ABI */
+/* __NR_futex takes a timeout of two longs on every ABI here. */
 static int futex(void *addr, int op, uint32_t value, long ms)
 {
 	struct { long s, ns; } timeout = { 0, ms * 1000000 };
@@ -214,7 +206,7 @@ static int futex(void *addr, int op, uint32_t value, long ms)
 	return syscall(__NR_futex, addr, op, value, &timeout, NULL, 0);
 }
 
-TEST_F(isolation, shared_futex_on_code_is_EFAULT)
+TEST_F(isolation, shared_futex_is_efault)
 {
 	static const int flags[] = { MAP_PRIVATE, MAP_SHARED };
 	size_t size = self->in.args.table_offset, i;
@@ -230,57 +222,51 @@ TEST_F(isolation, shared_futex_on_code_is_EFAULT)
 	}
 }
 
-static int wait_for_nothing(void *arg)
+static void expect_timeout(struct __test_metadata *_metadata, void *arg)
 {
 	uint32_t *code = arg;
 
-	return error_of(futex(code, FUTEX_WAIT_PRIVATE, *code, 300));
+	EXPECT_EQ(ETIMEDOUT, error_of(futex(code, FUTEX_WAIT_PRIVATE, *code, 300)));
 }
 
-TEST_F(isolation, private_futex_on_code_wakes_nobody_elsewhere)
+TEST_F(isolation, private_futex_is_per_process)
 {
-	void *code = self->in.code;
-	int status, woken = 0;
-	pid_t pid = fork();
+	pid_t pid = begin_child(_metadata, expect_timeout, self->in.code);
+	siginfo_t info = {};
+	int woken = 0;
 
-	if (!pid)
-		_exit(wait_for_nothing(code));
-	while (!waitpid(pid, &status, WNOHANG)) {
-		woken += futex(code, FUTEX_WAKE_PRIVATE, 1, 0);
+	while (!info.si_pid) {
+		woken += futex(self->in.code, FUTEX_WAKE_PRIVATE, 1, 0);
 		usleep(1000);
+		ASSERT_EQ(0, waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT));
 	}
 	EXPECT_EQ(0, woken);
-	ASSERT_TRUE(WIFEXITED(status));
-	EXPECT_EQ(ETIMEDOUT, WEXITSTATUS(status));
+	end_child(_metadata, pid);
 }
 
 #ifndef MADV_HWPOISON
 #define MADV_HWPOISON	100
 #endif
 
-static int uses_other_memory_than(void *arg)
+static void avoid_page_frame(struct __test_metadata *_metadata, void *arg)
 {
 	struct instance in = { .nr = ALL };
 	uint64_t failed = *(uint64_t *)arg;
 	size_t at;
 
-	if (instance_open(&in))
-		return 1;
-	if (instance_call_all(&in))
-		return 2;
+	ASSERT_EQ(0, instance_open(&in));
+	EXPECT_EQ(0, instance_call_all(&in));
 	for (at = 0; at < in.args.table_offset; at += page_size())
-		if (page_frame(in.code + at) == failed)
-			return 3;
-	return 0;
+		EXPECT_NE(failed, page_frame(in.code + at));
 }
 
 /*
- * The kernel does not know who maps a page that is on no LRU list: memory_failure()
- * marks it and answers EBUSY.  A process that has it mapped keeps it and, if the
- * memory really failed, is killed by the machine check when it next executes it.
- * The first fault from then on puts another page in its place, for everybody.
+ * Pages of code are on no LRU list, so memory_failure() does not look up who maps
+ * one: it sets PG_hwpoison and returns EBUSY.  Processes keep their mappings; if the
+ * memory really fails, a machine check kills those that execute it.  The next fault
+ * replaces the page for all processes.
  */
-TEST_F(isolation, failed_memory_takes_no_code_from_others)
+TEST_F(isolation, hwpoison_does_not_affect_others)
 {
 	uint64_t failed;
 
@@ -288,15 +274,15 @@ TEST_F(isolation, failed_memory_takes_no_code_from_others)
 	if (madvise(self->in.code, page_size(), MADV_HWPOISON) && errno != EBUSY)
 		SKIP(return, "needs root and CONFIG_MEMORY_FAILURE: %s", strerror(errno));
 	ASSERT_NE(0, failed);
-	EXPECT_EQ(UNHARMED, ask(&self->other));
-	EXPECT_EQ(0, in_child(uses_other_memory_than, &failed));
+	EXPECT_EQ(0, failures_of(&self->other));
+	in_child(_metadata, avoid_page_frame, &failed);
 	EXPECT_EQ(2, instance_call(&self->in, 0, 2));
 	EXPECT_NE(failed, page_frame(self->in.code + page_size()));
 	EXPECT_EQ(page_frame(self->in.code + page_size()),
 		  page_frame(self->in.code + 2 * page_size()));
 }
 
-/* A uprobe would write a breakpoint into the code of every process. */
+/* A mount of tracefs */
 struct trace {
 	char root[32];
 };
@@ -309,7 +295,7 @@ static const char *trace_file(const struct trace *trace, const char *file)
 	return path;
 }
 
-/* Put a probe at the begin of a file, and take it off: 0, or the errno. */
+/* Set a uprobe at the start of a file and remove it.  Return 0, or the errno. */
 static int try_uprobe(const struct trace *trace, const char *file)
 {
 	static const char enable[] = "events/trampfd/code/enable";
@@ -325,7 +311,8 @@ static int try_uprobe(const struct trace *trace, const char *file)
 	return err;
 }
 
-TEST_F(isolation, uprobe_on_code_is_EIO)
+/* A uprobe would write a breakpoint into the code of every process. */
+TEST_F(isolation, uprobe_is_eio)
 {
 	struct trace trace = { "/tmp/trampfd.XXXXXX" };
 	char file[64];
@@ -339,12 +326,12 @@ TEST_F(isolation, uprobe_on_code_is_EIO)
 	}
 	snprintf(file, sizeof(file), "/proc/self/fd/%d", self->in.fd);
 	/*
-	 * A program can have probes, or is refused for what its bytes are (arm), or
-	 * as one of AArch32 (arm64).
+	 * A program accepts a probe, or the kernel refuses it for the instruction there
+	 * (arm) or for AArch32 code (arm64).
 	 */
 	EXPECT_NE(EIO, try_uprobe(&trace, "/proc/self/exe"));
 	EXPECT_EQ(EIO, try_uprobe(&trace, file));
-	EXPECT_EQ(UNHARMED, ask(&self->other));
+	EXPECT_EQ(0, failures_of(&self->other));
 	umount(trace.root);
 	rmdir(trace.root);
 }

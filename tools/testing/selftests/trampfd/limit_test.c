@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Limits: each is answered with its own errno and leaves nothing behind; memory
- * is charged to who uses it; and what forbids executable memory of one's own
- * does not forbid trampolines.
+ * Limits: each returns its own error and leaks nothing.  Memory cgroups are charged
+ * for what their processes use.  PR_SET_MDWE does not forbid trampolines.
  *
- * The limit on open files is in create_test.c.
+ * create_test.c has the limits on open files.
  */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <limits.h>
 #include <sys/prctl.h>
 
 #include "cgroup.h"
@@ -19,29 +19,25 @@
 
 #define MIB	(1024L * 1024)
 
-/* The usual ways to write code at run time: 0 if it worked, else the errno. */
-static int rwx(void)
+/* The usual ways to write code at run time.  Return 0, or the errno. */
+static int map_rwx(void)
 {
-	return mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
-		    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? errno : 0;
+	return map_error(-1, 0, page_size(), PROT_READ | PROT_WRITE | PROT_EXEC,
+			 MAP_PRIVATE | MAP_ANONYMOUS);
 }
 
-static int w_then_x(void)
+static int write_then_exec(void)
 {
-	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	return error_of(mprotect(p, 4096, PROT_READ | PROT_EXEC));
+	return error_of(mprotect(anonymous(page_size(), PROT_READ | PROT_WRITE),
+				 page_size(), PROT_READ | PROT_EXEC));
 }
 
-static int memfd_twice(void)
+static int create_memfd(void)
 {
-	int fd = syscall(__NR_memfd_create, "code", MFD_CLOEXEC);
-
-	return fd < 0 ? errno : 0;
+	return error_of(syscall(__NR_memfd_create, "code", MFD_CLOEXEC));
 }
 
-/* No system call @nr from now on: EPERM.  0, or -1 with errno. */
+/* Let system call @nr fail with EPERM.  Return 0, or -1 with errno. */
 static int forbid(unsigned int nr)
 {
 	struct sock_filter filter[] = {
@@ -57,39 +53,39 @@ static int forbid(unsigned int nr)
 	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
 }
 
-TEST(trampolines_work_where_writing_code_is_refused)
+TEST(mdwe_permits_trampolines)
 {
 	struct instance in = { .nr = 1000 };
 
-	ASSERT_EQ(0, rwx());
-	ASSERT_EQ(0, w_then_x());
-	ASSERT_EQ(0, memfd_twice());
+	ASSERT_EQ(0, map_rwx());
+	ASSERT_EQ(0, write_then_exec());
+	ASSERT_EQ(0, create_memfd());
 
 	if (prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0))
 		SKIP(return, "no PR_SET_MDWE: %s", strerror(errno));
 	ASSERT_EQ(0, forbid(__NR_memfd_create));
-	EXPECT_EQ(EACCES, rwx());
-	EXPECT_EQ(EACCES, w_then_x());
-	EXPECT_EQ(EPERM, memfd_twice());
+	EXPECT_EQ(EACCES, map_rwx());
+	EXPECT_EQ(EACCES, write_then_exec());
+	EXPECT_EQ(EPERM, create_memfd());
 
 	ASSERT_EQ(0, instance_open(&in));
 	EXPECT_EQ(0, instance_call_all(&in));
 	instance_close(&in);
 }
 
-TEST(seccomp_can_forbid_new_trampolines_alone)
+TEST(seccomp_refuses_trampfd_create_only)
 {
 	struct instance in = { .nr = 1 };
 
 	ASSERT_EQ(0, instance_open(&in));
 	ASSERT_EQ(0, forbid(__NR_trampfd_create));
 	EXPECT_EQ(EPERM, error_of(trampfd_create(&in.args, sizeof(in.args))));
-	EXPECT_EQ(0, rwx());
+	EXPECT_EQ(0, map_rwx());
 	EXPECT_EQ(0, instance_call_all(&in));
 	instance_close(&in);
 }
 
-/* A limit of so many bytes from now on, which can be taken back */
+/* Set the soft limit. */
 static void limit(struct __test_metadata *_metadata, int resource, rlim_t bytes)
 {
 	struct rlimit r;
@@ -121,8 +117,8 @@ FIXTURE_SETUP(limit)
 }
 
 /*
- * Once the limit is lifted it works, and everything is given back, but for what
- * stdio keeps to read these numbers.
+ * Without the limit the mappings work, and unmapping releases everything.  The
+ * slack is memory of stdio, which reads the numbers.
  */
 FIXTURE_TEARDOWN(limit)
 {
@@ -138,7 +134,7 @@ FIXTURE_TEARDOWN(limit)
 	EXPECT_LE(labs(in_use("VmData") - data), slack);
 }
 
-TEST_F(limit, of_address_space_is_ENOMEM)
+TEST_F(limit, rlimit_as)
 {
 	limit(_metadata, RLIMIT_AS, in_use("VmSize") + self->span / 2);
 	EXPECT_EQ(ENOMEM, error_of(instance_map(&self->in, 0)));
@@ -146,8 +142,8 @@ TEST_F(limit, of_address_space_is_ENOMEM)
 	limit(_metadata, RLIMIT_AS, RLIM_INFINITY);
 }
 
-/* An instance of the same file of one page of code and one of table, not mapped */
-static struct instance page_of_each(const struct instance *in)
+/* An instance of the same file with one page of code and one of table, not mapped */
+static struct instance one_page_of(const struct instance *in)
 {
 	struct instance page = *in;
 
@@ -156,11 +152,11 @@ static struct instance page_of_each(const struct instance *in)
 	return page;
 }
 
-TEST_F(limit, of_address_space_lets_a_page_of_each_work)
+TEST_F(limit, rlimit_as_of_two_pages)
 {
-	struct instance page = page_of_each(&self->in);
+	struct instance page = one_page_of(&self->in);
 
-	in_use("VmSize");	/* stdio gets its memory now */
+	in_use("VmSize");	/* lets stdio allocate its buffer */
 	limit(_metadata, RLIMIT_AS, in_use("VmSize") + 2 * page.size);
 	EXPECT_EQ(ENOMEM, error_of(instance_map(&page, 0)));
 	ASSERT_EQ(0, instance_map_apart(&page));
@@ -172,8 +168,11 @@ TEST_F(limit, of_address_space_lets_a_page_of_each_work)
 	limit(_metadata, RLIMIT_AS, RLIM_INFINITY);
 }
 
-/* Not in place of another mapping: mmap() then counts what it replaces off. */
-TEST_F(limit, of_data_is_ENOMEM_for_the_table_and_none_for_code)
+/*
+ * The limit applies to the table, not to the code.  Do not use MAP_FIXED here: mmap()
+ * would subtract the mapping that it replaces.
+ */
+TEST_F(limit, rlimit_data)
 {
 	struct trampfd_create_args *a = &self->in.args;
 	char *p;
@@ -189,108 +188,99 @@ TEST_F(limit, of_data_is_ENOMEM_for_the_table_and_none_for_code)
 	limit(_metadata, RLIMIT_DATA, RLIM_INFINITY);
 }
 
-/* Who is root may lock as much as there is. */
-static int lock_beyond(void *arg)
+/* CAP_IPC_LOCK overrides the limit. */
+static void exceed_memlock(struct __test_metadata *_metadata, void *arg)
 {
 	struct instance *in = arg;
 	size_t page = page_size();
 
-	if (setuid(65534) || instance_map(in, 0))
-		return 1;
-	if (mlock(in->table, page) || mlock(in->code, page))
-		return 2;
-	if (error_of(mlock(in->code, in->size)) != ENOMEM ||
-	    error_of(mlock(in->table, in->size)) != ENOMEM)
-		return 3;
-	if (mlockall(MCL_FUTURE))
-		return 4;
-	if (error_of(instance_map(in, 0)) != EAGAIN)
-		return 5;
-	return 0;
+	ASSERT_EQ(0, setuid(NOBODY));
+	ASSERT_EQ(0, instance_map(in, 0));
+	EXPECT_EQ(0, mlock(in->table, page));
+	EXPECT_EQ(0, mlock(in->code, page));
+	EXPECT_EQ(ENOMEM, error_of(mlock(in->code, in->size)));
+	EXPECT_EQ(ENOMEM, error_of(mlock(in->table, in->size)));
+	ASSERT_EQ(0, mlockall(MCL_FUTURE));
+	EXPECT_EQ(EAGAIN, error_of(instance_map(in, 0)));
 }
 
-TEST_F(limit, of_locked_memory_is_ENOMEM_to_lock_and_EAGAIN_to_map)
+TEST_F(limit, rlimit_memlock)
 {
 	if (getuid())
-		SKIP(return, "needs root, to become a user without its rights");
+		SKIP(return, "needs root, to become a user without capabilities");
 	limit(_metadata, RLIMIT_MEMLOCK, 4 * page_size());
-	EXPECT_EQ(0, in_child(lock_beyond, &self->in));
+	in_child(_metadata, exceed_memlock, &self->in);
 }
 
-static int lock_a_page_of_each(void *arg)
+static void lock_two_pages(struct __test_metadata *_metadata, void *arg)
 {
-	struct instance page = page_of_each(arg);
+	struct instance page = one_page_of(arg);
 
-	if (setuid(65534) || mlockall(MCL_FUTURE))
-		return 1;
-	if (error_of(instance_map(&page, 0)) != EAGAIN)
-		return 2;
-	if (instance_map_apart(&page))
-		return 3;
-	if (instance_call_all(&page))
-		return 4;
-	return read_field("/proc/self/status", "VmLck") * 1024 < 2 * (long)page.size ? 5 : 0;
+	ASSERT_EQ(0, setuid(NOBODY));
+	ASSERT_EQ(0, mlockall(MCL_FUTURE));
+	EXPECT_EQ(EAGAIN, error_of(instance_map(&page, 0)));
+	ASSERT_EQ(0, instance_map_apart(&page));
+	EXPECT_EQ(0, instance_call_all(&page));
+	EXPECT_GE(in_use("VmLck"), 2 * (long)page.size);
 }
 
-/* The usual limit, unless two pages are more */
-TEST_F(limit, of_locked_memory_lets_a_page_of_each_work)
+TEST_F(limit, rlimit_memlock_of_two_pages)
 {
-	rlim_t usual = 64 * 1024, least = 2 * page_size();
+	rlim_t common = 64 * 1024, two_pages = 2 * page_size();
 
 	if (getuid())
-		SKIP(return, "needs root, to become a user without its rights");
-	limit(_metadata, RLIMIT_MEMLOCK, usual > least ? usual : least);
-	EXPECT_EQ(0, in_child(lock_a_page_of_each, &self->in));
+		SKIP(return, "needs root, to become a user without capabilities");
+	limit(_metadata, RLIMIT_MEMLOCK, common > two_pages ? common : two_pages);
+	in_child(_metadata, lock_two_pages, &self->in);
 }
 
-/* Map more tables than the system has memory left to promise. */
-static int map_beyond(void *arg)
+static void exceed_commit_limit(struct __test_metadata *_metadata, void *arg)
 {
-	struct instance *in = arg, page = page_of_each(in);
+	struct instance *in = arg, page = one_page_of(in);
+	int mapped, err = 0;
 	char *p;
-	int i;
 
-	/* A page is not much to promise. */
-	if (instance_map_apart(&page) || instance_call_all(&page))
-		return 5;
-	/* What is promised is counted by processor, which gives some leeway. */
-	for (i = 0; i < 64 && !instance_map(in, 0); i++)
-		;
-	if (errno != ENOMEM)
-		return 1;
-	if (i == 64 || in->code == MAP_FAILED)
-		return 2;
-	/* Nothing is promised of what is only read, until it is to be written. */
+	/* There is room for one page. */
+	ASSERT_EQ(0, instance_map_apart(&page));
+	EXPECT_EQ(0, instance_call_all(&page));
+	/* Each CPU counts for itself first, so the limit takes effect late. */
+	for (mapped = 0; mapped < 64 && !err; mapped++)
+		err = error_of(instance_map(in, 0));
+	EXPECT_EQ(ENOMEM, err);
+	ASSERT_NE(MAP_FAILED, in->code);
+	/* A read-only mapping is accounted when it becomes writable. */
 	p = mmap(in->code + in->args.table_offset, in->size, PROT_READ,
 		 MAP_PRIVATE | MAP_FIXED, in->fd, in->args.table_offset);
-	if (p == MAP_FAILED)
-		return 3;
-	return error_of(mprotect(p, in->size, PROT_READ | PROT_WRITE)) != ENOMEM ? 4 : 0;
+	ASSERT_NE(MAP_FAILED, p);
+	EXPECT_EQ(ENOMEM, error_of(mprotect(p, in->size, PROT_READ | PROT_WRITE)));
 }
 
-TEST_F(limit, of_promised_memory_is_ENOMEM_for_the_table_and_none_for_code)
+/* The limit applies to the table, not to the code. */
+TEST_F(limit, overcommit)
 {
 	static const char mode[] = "/proc/sys/vm/overcommit_memory";
-	static const char most[] = "/proc/sys/vm/overcommit_kbytes";
-	long was = read_number(mode), ratio = read_number("/proc/sys/vm/overcommit_ratio");
-	long promised;
+	static const char kbytes[] = "/proc/sys/vm/overcommit_kbytes";
+	static const char ratio[] = "/proc/sys/vm/overcommit_ratio";
+	long old_mode = read_number(mode), old_ratio = read_number(ratio);
+	long committed;
 	char text[32];
 
-	/* Room for the child's own few pages, not for a table */
-	promised = read_field("/proc/meminfo", "Committed_AS");
+	/* Leave room for the child's few pages, not for a table. */
+	committed = read_field("/proc/meminfo", "Committed_AS");
 	snprintf(text, sizeof(text), "%ld",
-		 promised + (long)self->in.size * 3 / 4 / 1024);
-	if (write_file(most, text) || write_file(mode, "2"))
+		 committed + (long)self->in.size * 3 / 4 / 1024);
+	if (write_file(kbytes, text) || write_file(mode, "2"))
 		SKIP(return, "needs root, to set vm.overcommit_memory");
-	EXPECT_EQ(0, in_child(map_beyond, &self->in));
-	snprintf(text, sizeof(text), "%ld", was);
+	in_child(_metadata, exceed_commit_limit, &self->in);
+	snprintf(text, sizeof(text), "%ld", old_mode);
 	EXPECT_EQ(0, write_file(mode, text));
-	snprintf(text, sizeof(text), "%ld", ratio);
-	EXPECT_EQ(0, write_file("/proc/sys/vm/overcommit_ratio", text));
-	EXPECT_LE(read_field("/proc/meminfo", "Committed_AS"), promised + 128);
+	/* This also resets overcommit_kbytes. */
+	snprintf(text, sizeof(text), "%ld", old_ratio);
+	EXPECT_EQ(0, write_file(ratio, text));
+	EXPECT_LE(read_field("/proc/meminfo", "Committed_AS"), committed + 128);
 }
 
-/* A memory cgroup (cgroup-v2.rst) for children to run in */
+/* A memory cgroup to run children in */
 FIXTURE(cgroup) {
 	struct cgroup group;
 	long inodes;
@@ -305,91 +295,89 @@ FIXTURE_SETUP(cgroup)
 	self->inodes = inodes();
 }
 
-/* Nothing of what a child that is gone had is left. */
+/* The children have ended: their instances are freed. */
 FIXTURE_TEARDOWN(cgroup)
 {
 	EXPECT_LT(inodes() - self->inodes, 64);
 	EXPECT_EQ(0, cgroup_remove(&self->group));
 }
 
-/* What a child says of its cgroup, in memory that it shares with the test */
+/* Measurements of a child, in memory that it shares with the test */
 struct charge {
 	struct cgroup *group;
-	long before, after;	/* what is charged to the cgroup */
-	long slab[2];		/* what the system's kernel memory is, likewise */
-	long bytes;		/* what should be charged */
-	long count;
+	long count;		/* how often to do something */
+	long bytes;		/* expected charge */
+	long before, after;	/* charge of the cgroup */
+	long slab[2];		/* slab memory of the system, before and after */
 	long geometries;
 };
 
-static struct charge *charge(struct cgroup *group)
+static struct charge *charge(struct cgroup *group, long count)
 {
-	struct charge *c = mmap(NULL, sizeof(*c), PROT_READ | PROT_WRITE,
-				MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct charge *c = shared_memory(sizeof(*c));
 
 	c->group = group;
+	c->count = count;
 	return c;
 }
 
-static int fill_tables(void *arg)
+static void fill_tables(struct __test_metadata *_metadata, void *arg)
 {
 	struct charge *c = arg;
-	int i;
+	long i;
 
-	if (cgroup_enter(c->group))
-		return 1;
+	ASSERT_EQ(0, cgroup_enter(c->group));
 	c->before = cgroup_stat(c->group, "anon");
-	for (i = 0; i < 64; i++) {
+	for (i = 0; i < c->count; i++) {
 		struct instance in = { .nr = ALL };
 
-		if (instance_open(&in))
-			return 2;
+		ASSERT_EQ(0, instance_open(&in));
 		memset(in.table, 1, in.size);
 		c->bytes += in.size;
 	}
 	c->after = cgroup_stat(c->group, "anon");
-	return 0;
 }
 
-TEST_F(cgroup, is_charged_for_tables)
+TEST_F(cgroup, charges_tables)
 {
-	struct charge *c = charge(&self->group);
+	struct charge *c = charge(&self->group, 64);
 
-	ASSERT_EQ(0, in_child(fill_tables, c));
+	in_child(_metadata, fill_tables, c);
 	TH_LOG("%ld bytes of tables, %ld charged", c->bytes, c->after - c->before);
-	/* Statistics come in late, by some pages on each processor. */
+	/* The statistics lag behind by some pages for each CPU. */
 	EXPECT_GE(c->after - c->before, c->bytes * 9 / 10);
 	EXPECT_LE(c->after - c->before, c->bytes * 11 / 10);
 }
 
-static int fill_tables_for_ever(void *arg)
+/* Expect that the OOM killer ends @child, which fills the cgroup. */
+static void expect_oom_kill(struct __test_metadata *_metadata, child_fn *child,
+			    struct charge *c)
 {
-	while (!fill_tables(arg))
-		;
-	return 0;
+	int status = -1;
+
+	ASSERT_EQ(0, cgroup_set(c->group, "memory.max", 8 * MIB));
+	waitpid(begin_child(_metadata, child, c), &status, 0);
+	ASSERT_TRUE(WIFSIGNALED(status))
+		TH_LOG("wait status %#x", status);
+	EXPECT_EQ(SIGKILL, WTERMSIG(status));
 }
 
-TEST_F(cgroup, that_is_full_kills_who_fills_tables_and_nobody_else)
+TEST_F(cgroup, oom_kill_spares_other_processes)
 {
 	struct instance in = { .nr = 1 };
-	int status;
-	pid_t pid;
 
 	ASSERT_EQ(0, instance_open(&in));
 	ASSERT_EQ(1, instance_call(&in, 0, 1));
-	ASSERT_EQ(0, cgroup_set(&self->group, "memory.max", 8 * MIB));
-	pid = fork();
-	if (!pid)
-		_exit(fill_tables_for_ever(charge(&self->group)));
-	waitpid(pid, &status, 0);
-	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
-		TH_LOG("status %x", status);
+	expect_oom_kill(_metadata, fill_tables, charge(&self->group, LONG_MAX));
 	EXPECT_EQ(1, instance_run(&in, 0));
 	EXPECT_EQ(2, instance_call(&in, 0, 2));
 	instance_close(&in);
 }
 
-/* The inode of the cgroup that a page is charged to: pagemap.rst, kpagecgroup */
+/*
+ * The inode of the cgroup that a page of code is charged to, or 0
+ * (Documentation/admin-guide/mm/pagemap.rst, kpagecgroup)
+ */
 static uint64_t cgroup_of_code(int fd)
 {
 	char *code = mmap(NULL, page_size(), PROT_READ, MAP_PRIVATE, fd, 0);
@@ -404,8 +392,8 @@ static uint64_t cgroup_of_code(int fd)
 	return inode;
 }
 
-/* The code of every mode, data register and stride, held all at once */
-static int generate_code(void *arg)
+/* Create and keep an instance for every mode, data register and stride. */
+static void generate_code(struct __test_metadata *_metadata, void *arg)
 {
 	const struct abi_mode *mode;
 	const struct abi_reg *reg;
@@ -413,8 +401,8 @@ static int generate_code(void *arg)
 	struct stat st;
 	uint32_t stride;
 
-	if (cgroup_enter(c->group) || stat(c->group->path, &st))
-		return 1;
+	ASSERT_EQ(0, cgroup_enter(c->group));
+	ASSERT_EQ(0, stat(c->group->path, &st));
 	setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 4096, 4096 });
 	cgroup_settle();
 	c->before = cgroup_stat(c->group, "kernel");
@@ -426,12 +414,10 @@ static int generate_code(void *arg)
 					.mode = mode->mode, .stride = stride,
 					.data_reg = TRAMPFD_REG(reg->dwarf),
 				};
-
-				uint64_t charged;
 				int fd = trampfd_create(&args, sizeof(args));
+				uint64_t charged;
 
-				if (fd < 0)
-					return 2;
+				ASSERT_GE(fd, 0);
 				c->geometries++;
 				charged = cgroup_of_code(fd);
 				c->count += charged != 0;
@@ -442,27 +428,25 @@ static int generate_code(void *arg)
 	}
 	cgroup_settle();
 	c->after = cgroup_stat(c->group, "kernel");
-	return 0;
 }
 
 /*
- * Code that was there before this test was charged to others, or to nobody if they
- * were in the root cgroup: not all of it.  Statistics come in late, by some pages
- * on each processor; and the files are charged too, with less than half a page
- * each.
+ * Code that existed before this test is charged to the cgroup of its first user, or
+ * to none if that was the root cgroup.  The statistics lag behind by some pages for
+ * each CPU, and each file adds a charge of less than half a page.
  */
-TEST_F(cgroup, is_charged_for_the_code_that_it_was_first_to_use)
+TEST_F(cgroup, charges_code_to_first_user)
 {
-	struct charge *c = charge(&self->group);
+	struct charge *c = charge(&self->group, 0);
 
 	if (getuid())
 		SKIP(return, "needs root, for that many open files");
 	if (access("/proc/kpagecgroup", R_OK))
 		SKIP(return, "needs CONFIG_PROC_PAGE_MONITOR");
-	ASSERT_EQ(0, in_child(generate_code, c));
-	TH_LOG("%ld of %ld geometries have code that is charged to a cgroup, %ld bytes to this",
-	       c->count, c->geometries, c->bytes);
-	TH_LOG("%ld bytes of kernel memory more", c->after - c->before);
+	in_child(_metadata, generate_code, c);
+	TH_LOG("%ld geometries, %ld charged to cgroups, %ld bytes to this one",
+	       c->geometries, c->count, c->bytes);
+	TH_LOG("kernel memory grew by %ld bytes", c->after - c->before);
 	EXPECT_GT(c->count, c->geometries / 2);
 	EXPECT_GE(c->after - c->before, c->bytes * 9 / 10);
 	EXPECT_LE(c->after - c->before, c->bytes + c->geometries * page_size() / 2);
@@ -473,59 +457,44 @@ static long kernel_memory(void)
 	return read_field("/proc/meminfo", "Slab") * 1024;
 }
 
-static int open_many(void *arg)
+static void open_many(struct __test_metadata *_metadata, void *arg)
 {
 	struct charge *c = arg;
 	long i;
 
-	if (cgroup_enter(c->group))
-		return 1;
+	ASSERT_EQ(0, cgroup_enter(c->group));
 	setrlimit(RLIMIT_NOFILE, &(struct rlimit){ 1 << 18, 1 << 18 });
 	c->slab[0] = kernel_memory();
 	c->before = cgroup_stat(c->group, "slab");
 	for (i = 0; i < c->count; i++) {
 		struct trampfd_create_args args = {};
 
-		if (trampfd_create(&args, sizeof(args)) < 0)
-			return 2;
+		ASSERT_GE(trampfd_create(&args, sizeof(args)), 0);
 	}
 	c->slab[1] = kernel_memory();
 	c->after = cgroup_stat(c->group, "slab");
-	return 0;
 }
 
-TEST_F(cgroup, is_charged_for_what_the_kernel_keeps_of_an_instance)
+TEST_F(cgroup, charges_kernel_memory_of_instances)
 {
-	struct charge *c = charge(&self->group);
+	struct charge *c = charge(&self->group, 8192);
 
 	if (getuid())
 		SKIP(return, "needs root, for that many open files");
 	if (!access("/sys/kernel/debug/kmemleak", F_OK))
-		SKIP(return, "kmemleak keeps something of each allocation, charged to nobody");
-	c->count = 8192;
-	ASSERT_EQ(0, in_child(open_many, c));
-	TH_LOG("of an instance the kernel keeps %ld bytes, of which %ld are charged",
+		SKIP(return, "kmemleak allocates metadata that is not charged");
+	in_child(_metadata, open_many, c);
+	TH_LOG("%ld bytes of slab memory for an instance, %ld charged",
 	       (c->slab[1] - c->slab[0]) / c->count, (c->after - c->before) / c->count);
 	EXPECT_GE((c->after - c->before) / c->count, 512);
 	EXPECT_GE((c->after - c->before) * 10, (c->slab[1] - c->slab[0]) * 9);
 }
 
-TEST_F(cgroup, that_is_full_kills_who_opens_instances_for_ever)
+TEST_F(cgroup, oom_kill_with_many_instances)
 {
-	struct charge *c = charge(&self->group);
-	int status;
-	pid_t pid;
-
 	if (getuid())
 		SKIP(return, "needs root, for that many open files");
-	c->count = 1 << 18;
-	ASSERT_EQ(0, cgroup_set(&self->group, "memory.max", 8 * MIB));
-	pid = fork();
-	if (!pid)
-		_exit(open_many(c));
-	waitpid(pid, &status, 0);
-	EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
-		TH_LOG("status %x", status);
+	expect_oom_kill(_metadata, open_many, charge(&self->group, 1 << 18));
 }
 
 TEST_HARNESS_MAIN

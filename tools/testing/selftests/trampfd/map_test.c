@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What may be mapped how, and what may be done with the mappings and the file.
+ * Mappings: which ranges can be mapped with which protection, and what other system
+ * calls do with the mappings and the file.
  */
 #include <linux/userfaultfd.h>
 #include <pthread.h>
@@ -27,19 +28,7 @@ FIXTURE_TEARDOWN(map)
 	instance_close(&self->in);
 }
 
-/* Map a range of the file anywhere: 0, or the errno. */
-static int try_map(const struct instance *in, off_t offset, size_t len,
-		   int prot, int flags)
-{
-	void *p = mmap(NULL, len, prot, flags, in->fd, offset);
-
-	if (p == MAP_FAILED)
-		return errno;
-	munmap(p, len);
-	return 0;
-}
-
-TEST_F(map, code_is_mapped_readable_or_executable)
+TEST_F(map, code_is_readable_and_executable)
 {
 	static const int prots[] = {
 		PROT_NONE, PROT_READ, PROT_EXEC, PROT_READ | PROT_EXEC
@@ -48,16 +37,16 @@ TEST_F(map, code_is_mapped_readable_or_executable)
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(prots); i++) {
-		EXPECT_EQ(0, try_map(&self->in, 0, size, prots[i], MAP_PRIVATE));
-		EXPECT_EQ(0, try_map(&self->in, 0, size, prots[i], MAP_SHARED));
-		EXPECT_EQ(0, try_map(&self->in, 0, size, prots[i],
-				     MAP_SHARED_VALIDATE));
-		EXPECT_EQ(0, try_map(&self->in, self->page, self->page, prots[i],
-				     MAP_PRIVATE));
-		EXPECT_EQ(0, try_map(&self->in, size - self->page, self->page,
-				     prots[i], MAP_PRIVATE));
-		EXPECT_EQ(0, try_map(&self->in, 0, file_size(&self->in), prots[i],
-				     MAP_SHARED));
+		EXPECT_EQ(0, map_error(self->in.fd, 0, size, prots[i], MAP_PRIVATE));
+		EXPECT_EQ(0, map_error(self->in.fd, 0, size, prots[i], MAP_SHARED));
+		EXPECT_EQ(0, map_error(self->in.fd, 0, size, prots[i],
+				       MAP_SHARED_VALIDATE));
+		EXPECT_EQ(0, map_error(self->in.fd, self->page, self->page, prots[i],
+				       MAP_PRIVATE));
+		EXPECT_EQ(0, map_error(self->in.fd, size - self->page, self->page,
+				       prots[i], MAP_PRIVATE));
+		EXPECT_EQ(0, map_error(self->in.fd, 0, file_size(&self->in), prots[i],
+				       MAP_SHARED));
 	}
 }
 
@@ -79,20 +68,20 @@ TEST_F(map, code_is_never_mapped_writable)
 	for (extra = 0; extra < 4; extra++) {
 		prot = PROT_WRITE | (extra & 1 ? PROT_READ : 0) |
 		       (extra & 2 ? PROT_EXEC : 0);
-		EXPECT_EQ(EACCES, try_map(&self->in, 0, span, prot, MAP_PRIVATE));
-		EXPECT_EQ(EACCES, try_map(&self->in, 0, page, prot, MAP_SHARED));
-		EXPECT_EQ(EACCES, try_map(&self->in, page, page, prot, MAP_PRIVATE));
-		/* The last page of code, and the table behind it */
-		EXPECT_EQ(EACCES, try_map(&self->in,
-					  self->in.args.table_offset - page,
-					  2 * page, prot, MAP_PRIVATE));
+		EXPECT_EQ(EACCES, map_error(self->in.fd, 0, span, prot, MAP_PRIVATE));
+		EXPECT_EQ(EACCES, map_error(self->in.fd, 0, page, prot, MAP_SHARED));
+		EXPECT_EQ(EACCES, map_error(self->in.fd, page, page, prot, MAP_PRIVATE));
+		/* The last page of code and the first of the table */
+		EXPECT_EQ(EACCES, map_error(self->in.fd,
+					    self->in.args.table_offset - page,
+					    2 * page, prot, MAP_PRIVATE));
 		EXPECT_EQ(EACCES, error_of(mprotect(self->in.code, page, prot)));
 		EXPECT_EQ(EACCES, error_of(mprotect(self->in.code + page, page, prot)));
 	}
 	EXPECT_EQ(5, instance_call(&self->in, 0, 5));
 }
 
-TEST_F(map, code_made_inaccessible_can_be_executable_again)
+TEST_F(map, prot_none_is_reversible)
 {
 	void *code = self->in.code;
 
@@ -102,7 +91,7 @@ TEST_F(map, code_made_inaccessible_can_be_executable_again)
 	EXPECT_EQ(6, instance_call(&self->in, 0, 6));
 }
 
-TEST_F(map, table_is_mapped_readable_and_writable_never_executable)
+TEST_F(map, table_is_never_executable)
 {
 	size_t off = self->in.args.table_offset, size = self->in.args.table_size;
 	void *table = self->in.table;
@@ -111,9 +100,9 @@ TEST_F(map, table_is_mapped_readable_and_writable_never_executable)
 	for (prot = 0; prot < 8; prot++) {
 		int want = prot & PROT_EXEC ? EACCES : 0;
 
-		EXPECT_EQ(want, try_map(&self->in, off, size, prot, MAP_PRIVATE));
-		EXPECT_EQ(want, try_map(&self->in, off + size - self->page,
-					self->page, prot, MAP_PRIVATE));
+		EXPECT_EQ(want, map_error(self->in.fd, off, size, prot, MAP_PRIVATE));
+		EXPECT_EQ(want, map_error(self->in.fd, off + size - self->page,
+					  self->page, prot, MAP_PRIVATE));
 		EXPECT_EQ(want, error_of(mprotect(table, self->page, prot)));
 	}
 	EXPECT_EQ(0, error_of(mprotect(table, self->page, PROT_READ | PROT_WRITE)));
@@ -124,41 +113,41 @@ TEST_F(map, table_is_never_shared)
 {
 	size_t off = self->in.args.table_offset, size = self->in.args.table_size;
 
-	EXPECT_EQ(EINVAL, try_map(&self->in, off, size, PROT_READ, MAP_SHARED));
-	EXPECT_EQ(EINVAL, try_map(&self->in, off, size, PROT_NONE, MAP_SHARED));
-	EXPECT_EQ(EINVAL, try_map(&self->in, off, size, PROT_READ | PROT_EXEC,
-				  MAP_SHARED));
-	/* The file is not open for writing, which is asked first. */
-	EXPECT_EQ(EACCES, try_map(&self->in, off, size, PROT_READ | PROT_WRITE,
-				  MAP_SHARED));
+	EXPECT_EQ(EINVAL, map_error(self->in.fd, off, size, PROT_READ, MAP_SHARED));
+	EXPECT_EQ(EINVAL, map_error(self->in.fd, off, size, PROT_NONE, MAP_SHARED));
+	EXPECT_EQ(EINVAL, map_error(self->in.fd, off, size, PROT_READ | PROT_EXEC,
+				    MAP_SHARED));
+	/* mmap() checks first that the file is open for writing. */
+	EXPECT_EQ(EACCES, map_error(self->in.fd, off, size, PROT_READ | PROT_WRITE,
+				    MAP_SHARED));
 }
 
-TEST_F(map, range_past_the_end_is_EINVAL)
+TEST_F(map, inval_range_past_end)
 {
 	size_t end = file_size(&self->in), page = self->page;
 	size_t off = self->in.args.table_offset;
 
-	EXPECT_EQ(EINVAL, try_map(&self->in, 0, end + page, PROT_READ, MAP_PRIVATE));
-	EXPECT_EQ(EINVAL, try_map(&self->in, 0, end + 1, PROT_READ, MAP_SHARED));
-	EXPECT_EQ(EINVAL, try_map(&self->in, off, self->in.args.table_size + 1,
-				  PROT_READ, MAP_PRIVATE));
-	EXPECT_EQ(EINVAL, try_map(&self->in, end, page, PROT_READ, MAP_PRIVATE));
-	EXPECT_EQ(EINVAL, try_map(&self->in, (off_t)1 << 30, page, PROT_READ,
-				  MAP_PRIVATE));
+	EXPECT_EQ(EINVAL, map_error(self->in.fd, 0, end + page, PROT_READ, MAP_PRIVATE));
+	EXPECT_EQ(EINVAL, map_error(self->in.fd, 0, end + 1, PROT_READ, MAP_SHARED));
+	EXPECT_EQ(EINVAL, map_error(self->in.fd, off, self->in.args.table_size + 1,
+				    PROT_READ, MAP_PRIVATE));
+	EXPECT_EQ(EINVAL, map_error(self->in.fd, end, page, PROT_READ, MAP_PRIVATE));
+	EXPECT_EQ(EINVAL, map_error(self->in.fd, (off_t)1 << 30, page, PROT_READ,
+				    MAP_PRIVATE));
 }
 
 /*
- * mmap() merges a new mapping into a neighbour of the same file, offset and
- * flags without asking the file: none of these may be granted that way.
+ * If a new mapping continues a neighbour with the same file and flags, mmap() could
+ * merge the two without calling ->mmap().
  */
-TEST_F(map, neighbour_of_a_mapping_obeys_the_same_rules)
+TEST_F(map, merge_does_not_bypass_checks)
 {
 	size_t off = self->in.args.table_offset, span = file_size(&self->in);
 	int flags[] = { MAP_PRIVATE, MAP_SHARED }, i;
 	char *base;
 
 	for (i = 0; i < 2; i++) {
-		base = mmap(NULL, 2 * span, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		base = anonymous(2 * span, PROT_NONE);
 		ASSERT_NE(MAP_FAILED, base);
 		ASSERT_EQ(base, mmap(base, off, PROT_READ | PROT_EXEC,
 				     flags[i] | MAP_FIXED, self->in.fd, 0));
@@ -166,7 +155,7 @@ TEST_F(map, neighbour_of_a_mapping_obeys_the_same_rules)
 					   flags[i] | MAP_FIXED, self->in.fd, off));
 		EXPECT_EQ(i ? EINVAL : EACCES, errno);
 
-		/* All of it, then what is past its end */
+		/* The whole file, then the range past its end */
 		ASSERT_EQ(base, mmap(base, span, PROT_READ | PROT_EXEC,
 				     flags[i] | MAP_FIXED, self->in.fd, 0));
 		EXPECT_EQ(MAP_FAILED, mmap(base + span, self->page, PROT_READ | PROT_EXEC,
@@ -176,7 +165,7 @@ TEST_F(map, neighbour_of_a_mapping_obeys_the_same_rules)
 	}
 }
 
-TEST_F(map, code_mapped_over_the_table_range_is_SIGBUS_there)
+TEST_F(map, sigbus_in_range_of_table)
 {
 	size_t off = self->in.args.table_offset;
 	char *p = mmap(NULL, instance_span(&self->in), PROT_READ | PROT_EXEC,
@@ -191,10 +180,7 @@ TEST_F(map, code_mapped_over_the_table_range_is_SIGBUS_there)
 	munmap(p, instance_span(&self->in));
 }
 
-/*
- * Map @size bytes of code from @offset of the file, and the table that belongs to
- * them; 0, or -1 with errno.
- */
+/* Map @size bytes of code from @offset, and their table.  Return 0, or -1 with errno. */
 static int map_part(struct instance *in, size_t offset, size_t size)
 {
 	size_t distance = in->args.table_offset;
@@ -210,7 +196,7 @@ static int map_part(struct instance *in, size_t offset, size_t size)
 	return in->table == MAP_FAILED ? -1 : 0;
 }
 
-TEST_F(map, each_page_can_be_mapped_alone)
+TEST_F(map, each_page_alone)
 {
 	size_t size = self->in.args.table_size, at;
 	struct instance part = self->in;
@@ -222,7 +208,7 @@ TEST_F(map, each_page_can_be_mapped_alone)
 	}
 }
 
-TEST_F(map, second_half_can_be_mapped_alone)
+TEST_F(map, second_half_alone)
 {
 	size_t half = self->in.args.table_size / 2;
 	struct instance part = self->in;
@@ -233,7 +219,7 @@ TEST_F(map, second_half_can_be_mapped_alone)
 	munmap(part.code, instance_span(&part));
 }
 
-TEST_F(map, file_mapped_twice_is_twice_as_many_trampolines)
+TEST_F(map, file_mapped_twice_has_two_tables)
 {
 	size_t size = self->in.args.table_size;
 	struct instance one = self->in, two = self->in;
@@ -251,8 +237,8 @@ TEST_F(map, file_mapped_twice_is_twice_as_many_trampolines)
 	munmap(two.code, instance_span(&two));
 }
 
-/* All code is the same: the distance in memory decides, not that in the file. */
-TEST_F(map, code_reaches_what_is_at_its_distance)
+/* A trampoline reaches its slot by the distance in memory, not by file offsets. */
+TEST_F(map, distance_in_memory_selects_the_slot)
 {
 	struct instance part = self->in;
 
@@ -264,7 +250,7 @@ TEST_F(map, code_reaches_what_is_at_its_distance)
 	munmap(part.code, instance_span(&part));
 }
 
-TEST_F(map, code_and_table_need_nothing_between_them)
+TEST_F(map, gap_between_code_and_table)
 {
 	struct instance first = self->in, next = self->in;
 
@@ -275,7 +261,7 @@ TEST_F(map, code_and_table_need_nothing_between_them)
 	ASSERT_EQ(0, instance_map_apart(&first));
 	EXPECT_EQ(0, instance_call_all(&first));
 
-	/* The kernel offers the same place again, which lacks that of the code. */
+	/* mmap() picks the same address again, below which the code is still mapped. */
 	munmap(first.table, self->page);
 	ASSERT_EQ(0, instance_map_apart(&next));
 	EXPECT_NE(first.code, next.code);
@@ -284,13 +270,13 @@ TEST_F(map, code_and_table_need_nothing_between_them)
 	munmap(first.code, self->page);
 }
 
-TEST_F(map, write_to_code_and_call_of_the_table_are_SIGSEGV)
+TEST_F(map, sigsegv_on_forbidden_access)
 {
 	EXPECT_EQ(SIGSEGV, signal_of(scribble, self->in.code));
 	EXPECT_EQ(SIGSEGV, signal_of(call, self->in.table));
 }
 
-TEST_F(map, table_begins_as_zeroes)
+TEST_F(map, table_starts_zeroed)
 {
 	size_t i, other = 0;
 
@@ -299,7 +285,7 @@ TEST_F(map, table_begins_as_zeroes)
 	EXPECT_EQ(0, other);
 }
 
-TEST_F(map, two_mappings_of_the_table_are_two_tables)
+TEST_F(map, table_mapped_twice_is_two_tables)
 {
 	char *other = mmap(NULL, self->in.args.table_size, PROT_READ | PROT_WRITE,
 			   MAP_PRIVATE, self->in.fd, self->in.args.table_offset);
@@ -310,7 +296,7 @@ TEST_F(map, two_mappings_of_the_table_are_two_tables)
 	munmap(other, self->in.args.table_size);
 }
 
-TEST_F(map, read_gives_one_page_of_code_then_end_of_file)
+TEST_F(map, read_returns_one_page_of_code)
 {
 	size_t page = self->page, half = page / 2 + 8;
 	char *buf = malloc(2 * page);
@@ -334,7 +320,7 @@ TEST_F(map, read_gives_one_page_of_code_then_end_of_file)
 	free(buf);
 }
 
-TEST_F(map, each_page_of_the_code_range_is_what_read_gives)
+TEST_F(map, each_page_equals_what_read_returns)
 {
 	char *page = malloc(self->page);
 	size_t at, other = 0;
@@ -346,7 +332,7 @@ TEST_F(map, each_page_of_the_code_range_is_what_read_gives)
 	free(page);
 }
 
-TEST_F(map, change_of_the_file_is_refused)
+TEST_F(map, file_cannot_be_changed)
 {
 	int fd = self->in.fd;
 	char path[64], was[16];
@@ -374,7 +360,7 @@ TEST_F(map, change_of_the_file_is_refused)
 	EXPECT_EQ((off_t)self->page, lseek(fd, 0, SEEK_END));
 }
 
-TEST_F(map, code_and_table_moved_together_keep_working)
+TEST_F(map, mremap_of_code_and_table)
 {
 	struct instance *in = &self->in;
 	uint32_t i, wrong = 0;
@@ -391,14 +377,13 @@ TEST_F(map, code_and_table_moved_together_keep_working)
 	EXPECT_EQ(EACCES, error_of(mprotect(in->table, self->page, PROT_EXEC)));
 }
 
-/* A table that was never touched is anonymous without pages: moved too. */
-TEST_F(map, untouched_table_moves_and_stays_a_table)
+/* A table that was never touched has no pages and no anon_vma. */
+TEST_F(map, mremap_of_untouched_table)
 {
 	struct instance *in = &self->in;
 	char *to = mremap(in->table, in->size, in->size,
 			  MREMAP_MAYMOVE | MREMAP_FIXED,
-			  mmap(NULL, in->size, PROT_NONE,
-			       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+			  anonymous(in->size, PROT_NONE));
 
 	ASSERT_NE(MAP_FAILED, to);
 	EXPECT_EQ(EACCES, error_of(mprotect(to, self->page, PROT_EXEC)));
@@ -406,7 +391,7 @@ TEST_F(map, untouched_table_moves_and_stays_a_table)
 	munmap(to, in->size);
 }
 
-TEST_F(map, code_grown_past_its_end_is_SIGBUS_there)
+TEST_F(map, mremap_beyond_end_is_sigbus)
 {
 	size_t off = self->in.args.table_offset, span = file_size(&self->in);
 	char *p = mmap(NULL, span, PROT_READ | PROT_EXEC, MAP_PRIVATE,
@@ -424,7 +409,7 @@ TEST_F(map, code_grown_past_its_end_is_SIGBUS_there)
 	munmap(grown, 2 * span);
 }
 
-TEST_F(map, part_can_be_unmapped)
+TEST_F(map, munmap_of_part)
 {
 	char *code = self->in.code;
 
@@ -433,7 +418,7 @@ TEST_F(map, part_can_be_unmapped)
 	EXPECT_EQ(9, instance_call(&self->in, self->in.nr - 1, 9));
 }
 
-TEST_F(map, code_and_table_can_be_locked)
+TEST_F(map, mlock)
 {
 	unsigned char resident[2] = {};
 
@@ -445,7 +430,7 @@ TEST_F(map, code_and_table_can_be_locked)
 	EXPECT_EQ(0, munlock(self->in.code, self->page));
 }
 
-/* Locked pages of the system, when each processor has told what it counted */
+/* The number of locked pages in the system, with the counters of all CPUs folded in */
 static long locked_pages(void)
 {
 	if (write_file("/proc/sys/vm/stat_refresh", "1"))
@@ -453,12 +438,11 @@ static long locked_pages(void)
 	return read_field("/proc/vmstat", "nr_mlock");
 }
 
-/* To lock memory also finishes what was unmapped on this processor before. */
+/* mlock() and munlock() drain the batch of pages that this CPU has yet to unlock. */
 static void finish_unlocking(struct __test_metadata *_metadata)
 {
 	size_t page = page_size();
-	void *p = mmap(NULL, page, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	void *p = anonymous(page, PROT_READ | PROT_WRITE);
 
 	ASSERT_NE(MAP_FAILED, p);
 	ASSERT_EQ(0, mlock(p, page));
@@ -466,7 +450,7 @@ static void finish_unlocking(struct __test_metadata *_metadata)
 	munmap(p, page);
 }
 
-TEST_F(map, locked_code_is_counted_as_long_as_it_is_locked)
+TEST_F(map, mlock_accounting)
 {
 	struct instance in = self->in;
 	long before;
@@ -494,7 +478,7 @@ TEST_F(map, locked_code_is_counted_as_long_as_it_is_locked)
 	EXPECT_EQ(3, instance_call(&self->in, 0, 3));
 }
 
-TEST_F(map, discarded_table_is_zeroes_and_code_the_same)
+TEST_F(map, madvise_dontneed)
 {
 	size_t size = self->in.args.table_offset;
 	char *was = malloc(size);
@@ -516,7 +500,7 @@ struct filler {
 	size_t stride;
 };
 
-/* Fill the first page that is asked for: 42 is the data of its second slot. */
+/* Resolve one fault with a page whose second slot has data 42. */
 static void *fill_page(void *arg)
 {
 	const struct filler *filler = arg;
@@ -540,7 +524,7 @@ static void *fill_page(void *arg)
 	return NULL;
 }
 
-TEST_F(map, table_can_be_filled_on_demand_by_userfaultfd)
+TEST_F(map, userfaultfd_fills_table)
 {
 	int uffd = syscall(__NR_userfaultfd, O_CLOEXEC);
 	struct filler filler = { uffd, self->in.args.stride };
@@ -561,7 +545,7 @@ TEST_F(map, table_can_be_filled_on_demand_by_userfaultfd)
 	close(uffd);
 }
 
-TEST_F(map, no_line_of_proc_maps_is_writable_and_executable)
+TEST_F(map, proc_maps_has_no_wx_line)
 {
 	unsigned int code = 0, table = 0, bad = 0;
 	FILE *f = fopen("/proc/self/maps", "r");

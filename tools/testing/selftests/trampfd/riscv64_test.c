@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What riscv64 alone has: instructions of 2 bytes, at each of which code can be
- * entered, landing pads (Zicfilp), shadow stacks (Zicfiss), and tasks of riscv32,
- * for which there are no trampolines.
+ * riscv64: landing pads (Zicfilp), shadow stacks (Zicfiss), the padding of
+ * trampolines, and riscv32 tasks, for which there are no trampolines.
  */
 #include <linux/const.h>	/* for <linux/prctl.h> */
 #include <linux/elf.h>
@@ -11,7 +10,7 @@
 
 #include "common.h"
 
-/* <linux/prctl.h> of older kernels does not have these. */
+/* Not in <linux/prctl.h> of older kernels */
 #ifndef PR_SET_SHADOW_STACK_STATUS
 #define PR_GET_SHADOW_STACK_STATUS	74
 #define PR_SET_SHADOW_STACK_STATUS	75
@@ -27,10 +26,10 @@
 #define PR_CFI_LOCK			0x4
 #endif
 
-#define JR_MASK		0xfff07fff	/* all but the register */
+#define JR_MASK		0xfff07fff	/* all bits except the register */
 #define JR		0x00000067
 
-/* Where the jump of a trampoline is, from its start */
+/* The offset of the jump in a trampoline */
 static uint32_t jump_of(const struct instance *in, uint32_t i)
 {
 	const char *code = instance_trampoline(in, i);
@@ -44,7 +43,8 @@ static uint32_t jump_of(const struct instance *in, uint32_t i)
 	return offset;
 }
 
-TEST(what_a_trampoline_leaves_of_its_stride_traps)
+/* Each 2-byte parcel after a trampoline traps. */
+TEST(padding_traps)
 {
 	static const uint32_t strides[] = { 0, 64 };
 	const struct abi_mode *mode;
@@ -70,20 +70,18 @@ TEST(what_a_trampoline_leaves_of_its_stride_traps)
 }
 
 /*
- * Assembly, as neither compiler nor C library need know of landing pads and shadow
- * stacks (RISC-V Control-Flow Integrity, "Landing Pad", "Shadow Stack"):
+ * Assembly, so that the tests do not depend on a compiler or C library with landing
+ * pads and shadow stacks ("RISC-V Control-Flow Integrity"):
  *
- * call_with_label(), jump_with_label(): branch to the first argument, with the
- * second as the label in t2.
- *
- * pad(), no_pad(), labelled_pad(): targets that return 21, without a landing pad,
- * and with one for every label and for LABEL alone.
- *
- * nest(): call the first argument as often as the second says, one inside the
- * other, if that leads here again; the innermost call returns its shadow stack
- * pointer.
- *
- * change_return(): return with another return address than it was called with.
+ * - call_with_label() and jump_with_label() call, or branch to, their first argument
+ *   with the second as the label in t2.
+ * - pad(), no_pad() and labelled_pad() are targets that return 21, with a landing pad
+ *   for any label, without one, and with one for LABEL only.
+ * - nest() calls its first argument, which leads to nest() again, until the second
+ *   argument has counted down to 0.  The innermost call returns the shadow stack
+ *   pointer.
+ * - change_return() returns with a return address other than the one on the shadow
+ *   stack.
  */
 extern char call_with_label[], jump_with_label[], pad[], no_pad[], labelled_pad[],
 	    nest[], change_return[];
@@ -152,10 +150,7 @@ asm("	.pushsection .text\n"
 "	.option	pop\n"
 "	.popsection\n");
 
-/*
- * prctl() without a call: a function of the C library that turned the shadow
- * stack on could not return.
- */
+/* Inline, because a function that enables the shadow stack cannot return. */
 static __always_inline long inline_prctl(int option, unsigned long arg2, unsigned long arg3)
 {
 	register long a0 asm("a0") = option;
@@ -177,28 +172,38 @@ static __always_inline long set_landing_pads(unsigned long state)
 	return inline_prctl(PR_SET_CFI, PR_CFI_BRANCH_LANDING_PADS, state);
 }
 
-/* A branch to @to by call_with_label() or jump_with_label() */
+/**
+ * struct branch - an indirect branch
+ * @metadata: The test.
+ * @by: call_with_label() or jump_with_label().
+ * @to: The destination.
+ * @label: The label of the branch.
+ */
 struct branch {
+	struct __test_metadata *metadata;
 	const char *by;
 	const void *to;
 	unsigned long label;
 };
 
-/* Take it with landing pads enforced: what the target returns. */
+/* Branch with landing pads enforced.  Return what the target returns. */
 static unsigned long take(const struct branch *branch)
 {
 	unsigned long (*by)(const void *to, unsigned long label), ret;
+	struct __test_metadata *_metadata = branch->metadata;
+	long enabled, disabled;
 
 	by = (void *)branch->by;
-	if (set_landing_pads(PR_CFI_ENABLE))
-		_exit(255);
+	enabled = set_landing_pads(PR_CFI_ENABLE);
 	ret = by(branch->to, branch->label);
-	if (set_landing_pads(PR_CFI_DISABLE))
-		_exit(255);
+	disabled = set_landing_pads(PR_CFI_DISABLE);
+	/* Not before: the C library may have no landing pads. */
+	ASSERT_EQ(0, enabled);
+	ASSERT_EQ(0, disabled);
 	return ret;
 }
 
-static void take_to_the_end(void *branch)
+static void take_in_child(void *branch)
 {
 	take(branch);
 }
@@ -234,7 +239,7 @@ FIXTURE_TEARDOWN(landing_pads)
 	instance_close(&self->in);
 }
 
-TEST_F(landing_pads, every_trampoline_is_called_and_jumped_to)
+TEST_F(landing_pads, trampolines_can_be_entered)
 {
 	struct instance *in = &self->in;
 	unsigned int way, wrong = 0;
@@ -243,7 +248,9 @@ TEST_F(landing_pads, every_trampoline_is_called_and_jumped_to)
 	for (i = 0; i < in->nr; i++) {
 		*instance_slot(in, i) = (struct slot){ ~0UL - i, (unsigned long)abi_return_data };
 		for (way = 0; way < ARRAY_SIZE(ways); way++) {
-			struct branch branch = { ways[way], instance_trampoline(in, i), 0 };
+			struct branch branch = {
+				_metadata, ways[way], instance_trampoline(in, i), 0
+			};
 
 			wrong += take(&branch) !=
 				 (variant->mode == TRAMPFD_MODE_DATA ? ~0UL - i :
@@ -253,7 +260,7 @@ TEST_F(landing_pads, every_trampoline_is_called_and_jumped_to)
 	EXPECT_EQ(0, wrong);
 }
 
-TEST_F(landing_pads, code_is_entered_at_its_landing_pad_alone)
+TEST_F(landing_pads, entries_are_landing_pads_only)
 {
 	unsigned int way;
 	uint32_t offset;
@@ -262,16 +269,17 @@ TEST_F(landing_pads, code_is_entered_at_its_landing_pad_alone)
 	for (way = 0; way < ARRAY_SIZE(ways); way++) {
 		for (offset = 0; offset < self->in.args.stride; offset += 2) {
 			struct branch branch = {
-				ways[way], instance_trampoline(&self->in, 1) + offset, 0
+				_metadata, ways[way],
+				instance_trampoline(&self->in, 1) + offset, 0
 			};
 
-			EXPECT_EQ(offset ? SIGSEGV : 0, signal_of(take_to_the_end, &branch))
+			EXPECT_EQ(offset ? SIGSEGV : 0, signal_of(take_in_child, &branch))
 				TH_LOG("%s trampoline + %u", way ? "jump to" : "call of", offset);
 		}
 	}
 }
 
-TEST_F(landing_pads, target_without_a_landing_pad_is_refused)
+TEST_F(landing_pads, target_needs_landing_pad)
 {
 	const struct abi_reg *scratch;
 
@@ -281,27 +289,27 @@ TEST_F(landing_pads, target_without_a_landing_pad_is_refused)
 			.data_reg = TRAMPFD_REG(10),
 			.scratch_reg = TRAMPFD_REG(scratch->dwarf),
 		} };
-		struct branch branch = { call_with_label };
+		struct branch branch = { _metadata, call_with_label };
 
 		ASSERT_EQ(0, instance_open(&in));
 		branch.to = instance_trampoline(&in, 0);
 		instance_slot(&in, 0)->code = (unsigned long)pad;
 		EXPECT_EQ(21, take(&branch));
 		instance_slot(&in, 0)->code = (unsigned long)no_pad;
-		EXPECT_EQ(SIGSEGV, signal_of(take_to_the_end, &branch))
+		EXPECT_EQ(SIGSEGV, signal_of(take_in_child, &branch))
 			TH_LOG("jump through %s", scratch->name);
 		instance_close(&in);
 	}
 }
 
 /*
- * A caller has 0 in t2 where labels are not in use, else the label of the type of
- * the function that it calls (RISC-V psABI, "Label-based landing pads").
+ * The caller puts into t2 the label of the target's function type, or 0 if it does
+ * not use labels (RISC-V psABI, "Label-based landing pads").
  */
-TEST_F(landing_pads, label_of_the_caller_is_for_the_target)
+TEST_F(landing_pads, label_reaches_target)
 {
 	static const unsigned long labels[] = { 0, 1, LABEL, LABEL ^ 1, 0xfffff };
-	struct branch branch = { .to = instance_trampoline(&self->in, 1) };
+	struct branch branch = { _metadata, .to = instance_trampoline(&self->in, 1) };
 	unsigned int way, i;
 
 	for (way = 0; way < ARRAY_SIZE(ways); way++) {
@@ -312,7 +320,7 @@ TEST_F(landing_pads, label_of_the_caller_is_for_the_target)
 			EXPECT_EQ(21, take(&branch));
 			self->slot->code = (unsigned long)labelled_pad;
 			EXPECT_EQ(labels[i] == LABEL ? 0 : SIGSEGV,
-				  signal_of(take_to_the_end, &branch))
+				  signal_of(take_in_child, &branch))
 				TH_LOG("label %#lx", labels[i]);
 		}
 	}
@@ -324,7 +332,7 @@ FIXTURE(shadow_stack) {
 
 FIXTURE_VARIANT(shadow_stack) {
 	enum trampfd_mode mode;
-	bool locked;		/* with landing pads, if there are any */
+	bool locked;		/* with landing pads, if the processor has them */
 };
 
 FIXTURE_VARIANT_ADD(shadow_stack, mode_data) { TRAMPFD_MODE_DATA, false };
@@ -351,16 +359,18 @@ FIXTURE_TEARDOWN(shadow_stack)
 	instance_close(&self->in);
 }
 
-static __always_inline void turn_on_shadow_stack(bool locked)
+/* Return the number of system calls that did not have the expected result. */
+static __always_inline unsigned int enable_shadow_stack(bool locked)
 {
-	if (inline_prctl(PR_SET_SHADOW_STACK_STATUS, PR_SHADOW_STACK_ENABLE, 0))
-		_exit(255);
-	if (!locked)
-		return;
-	set_landing_pads(PR_CFI_ENABLE | PR_CFI_LOCK);
-	if (inline_prctl(PR_LOCK_SHADOW_STACK_STATUS, 0, 0) ||
-	    !inline_prctl(PR_SET_SHADOW_STACK_STATUS, 0, 0))
-		_exit(255);
+	unsigned int errors = 0;
+
+	errors += !!inline_prctl(PR_SET_SHADOW_STACK_STATUS, PR_SHADOW_STACK_ENABLE, 0);
+	if (locked) {
+		set_landing_pads(PR_CFI_ENABLE | PR_CFI_LOCK);
+		errors += !!inline_prctl(PR_LOCK_SHADOW_STACK_STATUS, 0, 0);
+		errors += !inline_prctl(PR_SET_SHADOW_STACK_STATUS, 0, 0);
+	}
+	return errors;
 }
 
 static inline unsigned long shadow_stack_pointer(void)
@@ -371,57 +381,63 @@ static inline unsigned long shadow_stack_pointer(void)
 	return ssp;
 }
 
+/* In shared memory, for the results of the child */
 struct shadow_stack_args {
 	const struct instance *in;
 	bool locked;
+	unsigned int errors, wrong;
 };
 
-/* Does not return, as its caller is not on the shadow stack. */
-static int nest_in_all(void *p)
+/*
+ * Does not return: the shadow stack lacks the address of its caller.  Does not print
+ * failures: the C library may have no landing pads.
+ */
+static void nest_in_all(struct __test_metadata *_metadata, void *p)
 {
-	const struct shadow_stack_args *args = p;
+	struct shadow_stack_args *args = p;
 	unsigned long (*trampoline)(void *to, unsigned long depth);
 	unsigned long start, depth;
-	uint32_t i, wrong = 0;
+	uint32_t i;
 
-	turn_on_shadow_stack(args->locked);
+	args->errors = enable_shadow_stack(args->locked);
 	start = shadow_stack_pointer();
 	for (i = 0; i < args->in->nr; i++) {
 		depth = i % 32;
 		trampoline = instance_trampoline(args->in, i);
-		wrong += trampoline(trampoline, depth) !=
-			 start - (depth + 1) * sizeof(long);
-		wrong += shadow_stack_pointer() != start;
+		args->wrong += trampoline(trampoline, depth) !=
+			       start - (depth + 1) * sizeof(long);
+		args->wrong += shadow_stack_pointer() != start;
 	}
-	_exit(!!wrong);
+	_exit(0);
 }
 
 static void call_first(void *p)
 {
 	const struct shadow_stack_args *args = p;
 
-	turn_on_shadow_stack(args->locked);
+	enable_shadow_stack(args->locked);
 	instance_run(args->in, 0);
 	_exit(0);
 }
 
-TEST_F(shadow_stack, has_the_calls_through_trampolines_alone)
+TEST_F(shadow_stack, trampoline_pushes_nothing)
 {
-	struct shadow_stack_args args = { &self->in, variant->locked };
+	struct shadow_stack_args *args = shared_memory(sizeof(*args));
 
-	EXPECT_EQ(0, in_child(nest_in_all, &args));
-	/* That it is on */
+	args->in = &self->in;
+	args->locked = variant->locked;
+	in_child(_metadata, nest_in_all, args);
+	EXPECT_EQ(0, args->errors);
+	EXPECT_EQ(0, args->wrong);
+	/* The stack is enabled: a changed return address faults. */
 	instance_slot(&self->in, 0)->code = (unsigned long)change_return;
-	EXPECT_EQ(SIGSEGV, signal_of(call_first, &args));
+	EXPECT_EQ(SIGSEGV, signal_of(call_first, args));
 	EXPECT_EQ(0, signal_of(call, instance_trampoline(&self->in, 0)));
 }
 
 #define RISCV32_ADDRESS		0x10000
 
-/*
- * The file of a program of riscv32 that ends with the negative of what
- * trampfd_create() returned
- */
+/* A riscv32 program whose exit status is the negative result of trampfd_create() */
 struct riscv32_file {
 	struct elf32_hdr header;
 	struct elf32_phdr segment;
@@ -432,8 +448,8 @@ struct riscv32_file {
 #define CODE_OFFSET		offsetof(struct riscv32_file, code)
 #define ARGS_OFFSET		offsetof(struct riscv32_file, args)
 
-/* Become that program; returns if the kernel does not run riscv32. */
-static int run_riscv32(void *args)
+/* Execute that program.  If this fails, exit with the errno. */
+static void run_riscv32(void *args)
 {
 	struct riscv32_file file = {
 		.header = {
@@ -465,25 +481,27 @@ static int run_riscv32(void *args)
 	char * const none[] = { NULL };
 	int fd = syscall(__NR_memfd_create, "riscv32", MFD_CLOEXEC);
 
-	if (write(fd, &file, sizeof(file)) != sizeof(file))
-		return 255;
-	fexecve(fd, none, none);
-	return errno == ENOEXEC ? 254 : 255;
+	if (write(fd, &file, sizeof(file)) == sizeof(file))
+		fexecve(fd, none, none);
+	_exit(errno);
 }
 
-TEST(riscv32_task_gets_trampolines_of_riscv64_alone)
+/* A riscv32 task can create trampolines of riscv64, but there are none of riscv32. */
+TEST(riscv32_gets_riscv64_only)
 {
 	struct trampfd_create_args args = {};
-	int status = in_child(run_riscv32, &args);
+	int status = status_of(run_riscv32, &args);
 
-	if (status == 254)
+	ASSERT_TRUE(WIFEXITED(status));
+	if (WEXITSTATUS(status) == ENOEXEC)
 		SKIP(return, "no riscv32 on this kernel or processor");
-	EXPECT_EQ(EOPNOTSUPP, status);
-	/* Its own are refused, those of another ABI of the machine are not. */
+	EXPECT_EQ(EOPNOTSUPP, WEXITSTATUS(status));
 	args.abi = TRAMPFD_ABI_RISCV64;
-	status = in_child(run_riscv32, &args);
-	EXPECT_LT(256 - 16, status);
-	EXPECT_GT(256 - 2, status);
+	status = status_of(run_riscv32, &args);
+	ASSERT_TRUE(WIFEXITED(status));
+	/* The negative of a descriptor */
+	EXPECT_LT(256 - 16, WEXITSTATUS(status));
+	EXPECT_GT(256 - 2, WEXITSTATUS(status));
 }
 
 TEST_HARNESS_MAIN

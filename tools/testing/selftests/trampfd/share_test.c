@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What is shared and what is not: the page of code of a geometry by everybody,
- * tables by nobody, not even across fork().
+ * Sharing: all instances of a geometry share its page of code.  Processes do not
+ * share tables, not even after fork().
  */
 #include "common.h"
 
-/* A field of /proc/self/smaps in kB, of the mapping that begins at @addr. */
+/* A field of /proc/self/smaps in kB, for the mapping that starts at @addr, or -1 */
 static long smaps_field(const void *addr, const char *field)
 {
 	FILE *f = fopen("/proc/self/smaps", "r");
@@ -26,78 +26,77 @@ static long smaps_field(const void *addr, const char *field)
 	return value;
 }
 
-static int refill_slot(void *arg)
+static void refill_slots(struct __test_metadata *_metadata, void *arg)
 {
 	struct instance *in = arg;
 
-	if (instance_run(in, 0) != 10)
-		return 1;	/* the parent's closure does not work here */
-	if (instance_call(in, 0, 20) != 20 || instance_call(in, 1, 21) != 21)
-		return 2;	/* nor one of its own */
-	return 0;
+	EXPECT_EQ(10, instance_run(in, 0));
+	EXPECT_EQ(20, instance_call(in, 0, 20));
+	EXPECT_EQ(21, instance_call(in, 1, 21));
 }
 
-TEST(fork_gives_the_child_its_own_table)
+TEST(fork_copies_the_table)
 {
 	struct instance in = { .nr = 1 };
 
 	ASSERT_EQ(0, instance_open(&in));
 	ASSERT_EQ(10, instance_call(&in, 0, 10));
-	EXPECT_EQ(0, in_child(refill_slot, &in));
+	in_child(_metadata, refill_slots, &in);
 	EXPECT_EQ(10, instance_run(&in, 0));
 	EXPECT_EQ(0, instance_slot(&in, 1)->code);
 	instance_close(&in);
 }
 
-TEST(slot_reused_in_the_parent_is_not_changed_in_the_child)
-{
-	struct instance in = { .nr = 1 };
-	int fds[2], status;
-	char c;
-	pid_t pid;
+struct waiter {
+	struct instance in;
+	int go;
+};
 
-	ASSERT_EQ(0, instance_open(&in));
-	ASSERT_EQ(10, instance_call(&in, 0, 10));
-	ASSERT_EQ(0, pipe(fds));
-	pid = fork();
-	if (!pid) {
-		if (read(fds[0], &c, 1) != 1)
-			_exit(1);
-		_exit(instance_run(&in, 0) == 10 ? 0 : 2);
-	}
-	ASSERT_EQ(30, instance_call(&in, 0, 30));
-	ASSERT_EQ(1, write(fds[1], "x", 1));
-	waitpid(pid, &status, 0);
-	EXPECT_EQ(0, status);
-	EXPECT_EQ(30, instance_run(&in, 0));
-	instance_close(&in);
+static void wait_and_run(struct __test_metadata *_metadata, void *arg)
+{
+	struct waiter *waiter = arg;
+	char c;
+
+	ASSERT_EQ(1, read(waiter->go, &c, 1));
+	EXPECT_EQ(10, instance_run(&waiter->in, 0));
 }
 
-#ifndef MADV_GUARD_INSTALL
-#define MADV_GUARD_INSTALL	102
-#endif
+TEST(fork_isolates_child_from_later_writes)
+{
+	struct waiter waiter = { .in = { .nr = 1 } };
+	int go[2];
+	pid_t pid;
 
-/*
- * fork() leaves page tables of code to the faults of the child, unless there is
- * something in them that a fault would not bring back.
- */
-static int has_the_guards(void *arg)
+	ASSERT_EQ(0, instance_open(&waiter.in));
+	ASSERT_EQ(10, instance_call(&waiter.in, 0, 10));
+	ASSERT_EQ(0, pipe(go));
+	waiter.go = go[0];
+	pid = begin_child(_metadata, wait_and_run, &waiter);
+	ASSERT_EQ(30, instance_call(&waiter.in, 0, 30));
+	ASSERT_EQ(1, write(go[1], "x", 1));
+	end_child(_metadata, pid);
+	EXPECT_EQ(30, instance_run(&waiter.in, 0));
+	instance_close(&waiter.in);
+}
+
+static void check_guards(struct __test_metadata *_metadata, void *arg)
 {
 	struct instance *in = arg;
 	size_t page = page_size(), at;
 
 	for (at = page; at < 3 * page; at += page)
-		if (signal_of(touch, in->code + at) != SIGSEGV)
-			return 1;
-	if (instance_run(in, 0) != 7)
-		return 2;	/* below the guards */
-	if (instance_run(in, in->nr - 1) != 8 ||
-	    instance_call(in, in->nr - 2, 9) != 9)
-		return 3;	/* above */
-	return 0;
+		EXPECT_EQ(SIGSEGV, signal_of(touch, in->code + at));
+	/* Below and above the guards */
+	EXPECT_EQ(7, instance_run(in, 0));
+	EXPECT_EQ(8, instance_run(in, in->nr - 1));
+	EXPECT_EQ(9, instance_call(in, in->nr - 2, 9));
 }
 
-TEST(fork_gives_the_child_guards_in_code_and_trampolines)
+/*
+ * fork() does not copy page tables of code, because faults fill them again, unless
+ * they contain guards, which faults would not restore.
+ */
+TEST(fork_copies_guard_regions)
 {
 	struct instance in = { .nr = ALL };
 	size_t page = page_size();
@@ -107,32 +106,31 @@ TEST(fork_gives_the_child_guards_in_code_and_trampolines)
 	ASSERT_EQ(8, instance_call(&in, in.nr - 1, 8));
 	if (madvise(in.code + page, 2 * page, MADV_GUARD_INSTALL))
 		SKIP(return, "no guard regions in a file: %s", strerror(errno));
-	EXPECT_EQ(0, in_child(has_the_guards, &in));
-	EXPECT_EQ(0, has_the_guards(&in));
+	in_child(_metadata, check_guards, &in);
+	check_guards(_metadata, &in);
 	instance_close(&in);
 }
 
-TEST(child_maps_the_inherited_file_for_itself)
+static void map_again(struct __test_metadata *_metadata, void *arg)
 {
-	struct instance in = { .nr = 1 }, again;
-	int status;
-	pid_t pid;
+	struct instance again = *(struct instance *)arg;
+
+	ASSERT_EQ(0, instance_map(&again, 0));
+	EXPECT_EQ(0, instance_slot(&again, 0)->code);
+	EXPECT_EQ(11, instance_call(&again, 0, 11));
+}
+
+TEST(child_maps_inherited_file)
+{
+	struct instance in = { .nr = 1 };
 
 	ASSERT_EQ(0, instance_open(&in));
 	ASSERT_EQ(10, instance_call(&in, 0, 10));
-	pid = fork();
-	if (!pid) {
-		again = in;
-		if (instance_map(&again, 0) || instance_slot(&again, 0)->code)
-			_exit(1);
-		_exit(instance_call(&again, 0, 11) == 11 ? 0 : 2);
-	}
-	waitpid(pid, &status, 0);
-	EXPECT_EQ(0, status);
+	in_child(_metadata, map_again, &in);
 	instance_close(&in);
 }
 
-/* How many pages of the code of @in are other page frames than @frame */
+/* The number of pages of code that are not in page frame @frame */
 static size_t other_frames(const struct instance *in, uint64_t frame)
 {
 	size_t at, other = 0;
@@ -142,88 +140,87 @@ static size_t other_frames(const struct instance *in, uint64_t frame)
 	return other;
 }
 
-/* Another instance, made elsewhere */
-struct other {
+/* A request, and the page frames of an instance to compare with */
+struct frames {
 	struct trampfd_create_args args;
 	uint64_t code, table;
 };
 
-static int has_these_frames(void *arg)
+static void expect_shared_code(struct __test_metadata *_metadata, void *arg)
 {
-	const struct other *o = arg;
-	struct instance in = { .args = o->args, .nr = 1 };
-	int result = 0;
+	const struct frames *frames = arg;
+	struct instance in = { .args = frames->args, .nr = 1 };
 
-	if (instance_open(&in))
-		return 1;
+	ASSERT_EQ(0, instance_open(&in));
 	scribble(in.table);
-	if (other_frames(&in, o->code))
-		result = 2;	/* code not shared */
-	if (page_frame(in.table) == o->table)
-		result = 3;	/* table shared */
+	EXPECT_EQ(0, other_frames(&in, frames->code));
+	EXPECT_NE(frames->table, page_frame(in.table));
 	instance_close(&in);
-	return result;
 }
 
-TEST(instances_and_processes_share_one_page_of_code)
+TEST(code_is_one_page_for_all_processes)
 {
 	struct instance in = { .nr = ALL };
-	struct other o;
+	struct frames frames;
 
 	ASSERT_EQ(0, instance_open(&in));
 	ASSERT_EQ(1, instance_call(&in, 0, 1));
-	o.code = page_frame(in.code);
-	o.table = page_frame(in.table);
-	if (!o.code)
+	frames.code = page_frame(in.code);
+	frames.table = page_frame(in.table);
+	if (!frames.code)
 		SKIP(return, "needs root, for page frame numbers");
-	EXPECT_EQ(0, other_frames(&in, o.code));
+	EXPECT_EQ(0, other_frames(&in, frames.code));
 
-	o.args = (struct trampfd_create_args){};
-	EXPECT_EQ(0, has_these_frames(&o));
-	EXPECT_EQ(0, in_child(has_these_frames, &o));
-	/* The geometry is the same however it was asked for. */
-	o.args = (struct trampfd_create_args){
+	frames.args = (struct trampfd_create_args){};
+	expect_shared_code(_metadata, &frames);
+	in_child(_metadata, expect_shared_code, &frames);
+	/* Other requests that resolve to the same geometry */
+	frames.args = (struct trampfd_create_args){
 		.abi = abi_native, .stride = in.args.stride,
 	};
-	EXPECT_EQ(0, in_child(has_these_frames, &o));
-	o.args = in.args;
-	EXPECT_EQ(0, in_child(has_these_frames, &o));
+	in_child(_metadata, expect_shared_code, &frames);
+	frames.args = in.args;
+	in_child(_metadata, expect_shared_code, &frames);
 	instance_close(&in);
 }
 
-TEST(another_geometry_has_another_page_of_code)
+static void expect_other_code(struct __test_metadata *_metadata, uint64_t frame,
+			      struct trampfd_create_args args)
+{
+	struct instance in = { .args = args, .nr = 1 };
+
+	ASSERT_EQ(0, instance_open(&in));
+	EXPECT_NE(frame, page_frame(in.code))
+		TH_LOG("mode %u, data register %u, stride %u", args.mode, args.data_reg,
+		       args.stride);
+	instance_close(&in);
+}
+
+TEST(geometries_do_not_share_code)
 {
 	struct instance in = { .nr = 1 };
 	const struct abi_reg *reg = abi_regs;
-	struct other o;
+	uint64_t frame;
 
 	ASSERT_EQ(0, instance_open(&in));
-	o.code = page_frame(in.code);
-	o.table = page_frame(in.table);
-	if (!o.code)
+	frame = page_frame(in.code);
+	if (!frame)
 		SKIP(return, "needs root, for page frame numbers");
 
-	o.args = (struct trampfd_create_args){ .mode = TRAMPFD_MODE_SLOT };
-	EXPECT_EQ(2, has_these_frames(&o));
-	o.args = (struct trampfd_create_args){ .stride = 2 * in.args.stride };
-	EXPECT_EQ(2, has_these_frames(&o));
+	expect_other_code(_metadata, frame, (struct trampfd_create_args){
+		.mode = TRAMPFD_MODE_SLOT });
+	expect_other_code(_metadata, frame, (struct trampfd_create_args){
+		.stride = 2 * in.args.stride });
 	while (TRAMPFD_REG(reg->dwarf) == in.args.data_reg ||
 	       TRAMPFD_REG(reg->dwarf) == in.args.scratch_reg)
 		reg++;
-	o.args = (struct trampfd_create_args){ .data_reg = TRAMPFD_REG(reg->dwarf) };
-	EXPECT_EQ(2, has_these_frames(&o));
+	expect_other_code(_metadata, frame, (struct trampfd_create_args){
+		.data_reg = TRAMPFD_REG(reg->dwarf) });
 	instance_close(&in);
 }
 
-/* What fills the memory that was free */
-static void *fill_memory(size_t size)
-{
-	void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	return p == MAP_FAILED ? NULL : memset(p, 0, size);
-}
-
-TEST(mapping_keeps_the_code_when_the_last_file_is_closed)
+/* If the page were freed, other uses of memory would overwrite it. */
+TEST(mapping_keeps_code_after_close)
 {
 	struct instance in = { .nr = 1 }, other;
 	const size_t size = 4 << 20;
@@ -237,15 +234,16 @@ TEST(mapping_keeps_the_code_when_the_last_file_is_closed)
 		other = (struct instance){ .nr = 1 };
 		ASSERT_EQ(0, instance_open(&other));
 		instance_close(&other);
-		filled = fill_memory(size);
-		ASSERT_NE(NULL, filled);
+		filled = anonymous(size, PROT_READ | PROT_WRITE);
+		ASSERT_NE(MAP_FAILED, filled);
+		memset(filled, 0, size);
 		EXPECT_EQ(0, instance_call_all(&in));
 		munmap(filled, size);
 		munmap(in.code, instance_span(&in));
 	}
 }
 
-TEST(pss_shows_one_page_of_code)
+TEST(pss_counts_one_page_of_code)
 {
 	struct instance a = { .nr = ALL }, b = { .nr = ALL };
 	long page_kb = page_size() / 1024;
@@ -265,7 +263,7 @@ TEST(pss_shows_one_page_of_code)
 	instance_close(&b);
 }
 
-TEST(process_pays_for_the_slots_that_it_uses_alone)
+TEST(rss_counts_used_slots_only)
 {
 	struct instance in = { .nr = ALL };
 	long page_kb = page_size() / 1024;
@@ -280,25 +278,17 @@ TEST(process_pays_for_the_slots_that_it_uses_alone)
 	instance_close(&in);
 }
 
-static long minor_faults(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_SELF, &usage);
-	return usage.ru_minflt + usage.ru_majflt;
-}
-
-TEST(few_faults_touch_all_code)
+TEST(few_faults_map_all_code)
 {
 	struct instance in = { .nr = 1 };
 	long faults;
 	size_t at;
 
 	ASSERT_EQ(0, instance_open(&in));
-	faults = minor_faults();
+	faults = nr_faults();
 	for (at = 0; at < in.args.table_offset; at += page_size())
 		touch(in.code + at);
-	faults = minor_faults() - faults;
+	faults = nr_faults() - faults;
 	EXPECT_EQ((long)(in.args.table_offset / 1024), smaps_field(in.code, "Rss"));
 	TH_LOG("%d pages of code: %ld faults",
 	       (int)(in.args.table_offset / page_size()), faults);
@@ -306,30 +296,30 @@ TEST(few_faults_touch_all_code)
 	instance_close(&in);
 }
 
-TEST(file_passed_to_another_process_works_there)
+static void use_received_file(struct __test_metadata *_metadata, void *arg)
 {
-	struct instance in = { .nr = 1 }, copy;
-	int pair[2], status;
+	struct instance in = { .nr = 1 };
+
+	/* The same request resolves to the same geometry; fdinfo shows it too. */
+	ASSERT_EQ(0, instance_open(&in));
+	instance_close(&in);
+	in.fd = receive_file(*(int *)arg);
+	ASSERT_EQ(0, instance_map(&in, 0));
+	EXPECT_EQ(5, instance_call(&in, 0, 5));
+}
+
+TEST(file_sent_to_other_process_works)
+{
+	struct instance in = { .nr = 1 };
+	int pair[2];
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_STREAM, 0, pair))
 		SKIP(return, "no UNIX sockets: %s", strerror(errno));
-	pid = fork();
-	if (!pid) {
-		/* Its fdinfo and a create call both tell the geometry. */
-		copy = (struct instance){ .nr = 1 };
-		if (instance_open(&copy))
-			_exit(1);
-		instance_close(&copy);
-		copy.fd = receive_file(pair[1]);
-		if (instance_map(&copy, 0))
-			_exit(1);
-		_exit(instance_call(&copy, 0, 5) == 5 ? 0 : 2);
-	}
+	pid = begin_child(_metadata, use_received_file, &pair[1]);
 	ASSERT_EQ(0, instance_open(&in));
 	ASSERT_EQ(0, send_file(pair[0], in.fd));
-	waitpid(pid, &status, 0);
-	EXPECT_EQ(0, status);
+	end_child(_metadata, pid);
 	instance_close(&in);
 }
 

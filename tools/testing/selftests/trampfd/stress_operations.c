@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the threads of the stress test do, and the model that it is compared
- * with: what was written to each slot, and what a page of code is.
+ * The operations of the stress test, and the model of each instance: the contents of
+ * its slots and of its code.
  */
 #include <sys/param.h>
 
@@ -24,7 +24,7 @@ static uint32_t below(uint32_t bound)
 	return (random64() >> 32) % bound;
 }
 
-/* A part of @size bytes, of whole pages: its offset, and its length in @len. */
+/* Choose a range of whole pages in @size bytes.  Return its offset, set @len. */
 static size_t some_pages(size_t size, size_t *len)
 {
 	size_t pages = size / page_size(), first = below(pages);
@@ -51,7 +51,7 @@ static const struct abi_mode *some_mode(void)
 	return &abi_modes[below(n)];
 }
 
-/* 0 for the smallest, or a larger one half as often as the one before */
+/* 0 (the smallest), or a stride of which each is half as likely as the one before */
 static uint32_t some_stride(uint32_t stride)
 {
 	if (below(3) == 0)
@@ -61,7 +61,7 @@ static uint32_t some_stride(uint32_t stride)
 	return stride;
 }
 
-/* What the kernel must grant */
+/* A request that the kernel must grant */
 static struct trampfd_create_args some_request(const struct abi_mode *mode)
 {
 	struct trampfd_create_args args = {
@@ -95,9 +95,8 @@ static uint64_t hash_page(const char *page)
 }
 
 /*
- * Let go of all that there is of an instance, be it half made or half moved.
- * In one piece else: another thread may have been given the first gap before
- * the second is made.
+ * Release an instance, even if an operation on it failed half-way.  Unmap code, table
+ * and the gap between them at once: another thread can map into a gap.
  */
 void drop(struct object *o)
 {
@@ -114,7 +113,7 @@ void drop(struct object *o)
 	*in = (struct instance){ .fd = -1, .code = MAP_FAILED, .table = MAP_FAILED };
 }
 
-/* The first one or the last as often as any of the others */
+/* The first and the last slot are as likely as all others together. */
 static uint32_t some_slot(const struct object *o)
 {
 	uint32_t i = below(4);
@@ -122,7 +121,7 @@ static uint32_t some_slot(const struct object *o)
 	return i == 0 ? 0 : i == 1 ? o->in.nr - 1 : below(o->in.nr);
 }
 
-/* The last word of the user's part of a slot, NULL if it has none */
+/* The last word of the program's part of a slot, or NULL if it has none */
 static unsigned long *rest_of_slot(const struct object *o, uint32_t i)
 {
 	if (o->in.args.stride == sizeof(struct slot))
@@ -131,8 +130,7 @@ static unsigned long *rest_of_slot(const struct object *o, uint32_t i)
 }
 
 /*
- * The operations.  Each returns 0, or -1 with the errno of what the kernel refused and should
- * not have.
+ * Operations return 0, or -1 with errno if the kernel refused a valid call.
  */
 
 static int op_fill(struct object *o)
@@ -155,7 +153,7 @@ static int op_fill(struct object *o)
 	return 0;
 }
 
-/* So many bytes of code and of table */
+/* Set the size of code and table in bytes. */
 static void set_size(struct instance *in, size_t size)
 {
 	in->size = size;
@@ -179,12 +177,12 @@ static int op_create(struct object *o)
 	set_size(&o->in, size);
 	if (instance_map(&o->in, 0))
 		return -1;
-	forget_unmapped_code();
+	flush_stale_code();
 	if (got->mode != mode->mode || got->stride != (asked.stride ?: mode->min_stride) ||
 	    got->data_reg != (asked.data_reg ?: mode->data_reg) ||
 	    !got->scratch_reg != !mode->scratch_reg ||
 	    (asked.scratch_reg && got->scratch_reg != asked.scratch_reg))
-		fail(ANSWERS, "got another geometry than asked for");
+		fail(ANSWERS, "the geometry differs from the request");
 	o->model = calloc(o->in.nr, sizeof(*o->model));
 	if (!o->model)
 		return -1;
@@ -196,11 +194,11 @@ static int op_create(struct object *o)
 	return op_fill(o);
 }
 
-static int must_refuse(enum promise promise, long result, int err)
+static int must_refuse(enum check check, long result, int err)
 {
 	if (result == -1)
 		return errno == err ? 0 : -1;
-	fail(promise, "not refused (should be %s)", strerror(err));
+	fail(check, "granted, but expected: %s", strerror(err));
 	return 0;
 }
 
@@ -285,7 +283,7 @@ static void call_times(const struct object *o, uint32_t i, unsigned int times)
 		     i, o->in.nr, got, want);
 }
 
-/* Call a trampoline many times, that a signal may find it at work. */
+/* Call a trampoline many times, so that signals interrupt it. */
 static void call_often(const struct object *o, uint32_t i)
 {
 	if (sigsetjmp(self->out, 1))
@@ -294,7 +292,7 @@ static void call_often(const struct object *o, uint32_t i)
 		call_times(o, i, 1 + below(200));
 }
 
-/* With all registers of the ABI; abi_probe() is not for several threads. */
+/* Call a trampoline and compare all registers.  Only one thread may use abi_probe(). */
 static void probe(const struct object *o, uint32_t i)
 {
 	int data = o->in.args.data_reg - TRAMPFD_REG(0);
@@ -338,7 +336,7 @@ static int op_call(struct object *o)
 	return 0;
 }
 
-/* Call what another thread owns and calls too. */
+/* Call an instance of another thread, which may call it at the same time. */
 static int op_call_of_another(struct object *o)
 {
 	o = &workers[below(nr_workers)].own[below(OBJECTS)];
@@ -352,7 +350,7 @@ static int op_call_of_another(struct object *o)
 	return 0;
 }
 
-static void check_table(const struct object *o, enum promise promise)
+static void check_table(const struct object *o, enum check check)
 {
 	uint32_t i;
 
@@ -362,7 +360,7 @@ static void check_table(const struct object *o, enum promise promise)
 
 		if (memcmp(&w->head, instance_slot(&o->in, i), sizeof(w->head)) ||
 		    (rest && *rest != w->rest)) {
-			fail(promise, "slot %u of %u is not as it was left", i, o->in.nr);
+			fail(check, "slot %u of %u has changed", i, o->in.nr);
 			return;
 		}
 	}
@@ -374,7 +372,7 @@ static void check_code(const struct object *o)
 
 	for (at = 0; at < o->in.size; at += page_size())
 		if (hash_page(o->in.code + at) != o->code_hash)
-			fail(CODE, "code at offset %#zx is not that of the geometry", at);
+			fail(CODE, "code at offset %#zx has changed", at);
 }
 
 static int op_check(struct object *o)
@@ -395,11 +393,11 @@ static int op_move(struct object *o)
 {
 	if (instance_move(&o->in))
 		return -1;
-	forget_unmapped_code();
+	flush_stale_code();
 	return op_call(o);
 }
 
-/* In place of what is there already, while others may call it */
+/* Replace a part of the code while other threads may call it. */
 static int op_map_again(struct object *o)
 {
 	size_t len, offset = some_pages(o->in.size, &len);
@@ -410,9 +408,9 @@ static int op_map_again(struct object *o)
 }
 
 /*
- * The code is there up to the table, which grows if there is room behind it.  Not
- * in a child: what is added to an inherited mapping does not merge with it (more
- * than one anon_vma), and mremap() before 6.17 moves only one mapping at a time.
+ * Extend the table if the range above it is free.  Its code is mapped already.  Do not
+ * do so in a child: the new mapping would not merge with the inherited one (more than
+ * one anon_vma), and before 6.17 mremap() moves only one mapping at a time.
  */
 static int op_map_more(struct object *o)
 {
@@ -447,7 +445,7 @@ static int op_unmap(struct object *o)
 	return 0;
 }
 
-/* The upper half works without the lower one. */
+/* After the lower half is unmapped, the upper half still works. */
 static int op_unmap_halves(struct object *o)
 {
 	size_t half = o->in.size / 2 & -page_size();
@@ -460,7 +458,7 @@ static int op_unmap_halves(struct object *o)
 	for (i = 0; i < half / o->in.args.stride; i++)
 		o->model[i].head.code = 0;
 	op_call(o);
-	/* Nothing but these, for others may have been mapped to the gaps. */
+	/* Do not unmap the gaps, where other threads may have mapped something. */
 	if (munmap(o->in.code + half, o->in.args.table_offset - half) ||
 	    munmap(o->in.table + half, o->in.size - half))
 		return -1;
@@ -491,7 +489,7 @@ static int op_discard_code(struct object *o)
 	return op_call(o);
 }
 
-/* Code is not paged out, which is not an error. */
+/* The kernel does not page out code, and returns success. */
 static int op_page_out(struct object *o)
 {
 	size_t len, offset = some_pages(o->in.size, &len);
@@ -505,7 +503,7 @@ static int op_page_out(struct object *o)
 #define MADV_GUARD_REMOVE	103
 #endif
 
-/* Where there was a guard, the code comes back. */
+/* When the guards are removed, faults map the code again. */
 static int op_guard_code(struct object *o)
 {
 	size_t len, offset = some_pages(o->in.size, &len);
@@ -529,7 +527,7 @@ static int op_read(struct object *o)
 	if (got < 0)
 		return -1;
 	if (memcmp(bytes, o->in.code + offset, got))
-		fail(CODE, "what is read is not what is mapped");
+		fail(CODE, "read() and the mapping differ");
 	if (got < want) {
 		errno = EFAULT;
 		return -1;
@@ -551,7 +549,7 @@ static int op_protect(struct object *o)
 	return 0;
 }
 
-/* The child has no other threads, and its parent's locks are not its own. */
+/* The child has only one thread, so initialize the locks of the parent's threads. */
 static __noreturn void be_child(void)
 {
 	unsigned int i, steps = below(16);
@@ -577,7 +575,7 @@ static int op_fork(struct object *o)
 	int status;
 	pid_t pid;
 
-	spare_slow_fork();
+	disarm_slow_fork();
 	pid = fork();
 	if (pid < 0)
 		return -1;
@@ -586,25 +584,25 @@ static int op_fork(struct object *o)
 	op_fill(o);
 	waitpid(pid, &status, 0);
 	if (status)
-		fail(SURVIVAL, "a child ended with status %#x", status);
+		fail(SURVIVAL, "wait status %#x of a child", status);
 	for (i = 0; i < OBJECTS; i++)
 		check_table(&self->own[i], FORKS);
 	return 0;
 }
 
-#define NEEDS_FILE	0x1
-#define CHANGES		0x2	/* what other threads use */
-#define BREAKS		0x4	/* its object, if it fails half-way */
+#define NEEDS_FILE	0x1	/* The file must be open. */
+#define CHANGES		0x2	/* Other threads must not use the object meanwhile. */
+#define BREAKS		0x4	/* After an error the object is not usable. */
 /*
- * Mappings that could not be merged for want of memory stay several, which
- * mremap() refuses to move as one (EFAULT): not to be used any longer.
+ * If a merge of mappings fails for lack of memory, they remain separate, and mremap()
+ * refuses to move them at once (EFAULT).  The object is not usable then either.
  */
 #define MERGES		0x8
 
 static const struct operation {
 	const char *name;
 	int (*run)(struct object *o);
-	enum promise promise;
+	enum check check;
 	unsigned int weight;
 	unsigned int flags;
 } operations[] = {
@@ -649,7 +647,7 @@ const char *operation_name(unsigned int i)
 	return i < NR_OPERATIONS ? operations[i].name : NULL;
 }
 
-/* Do one operation. */
+/* Do one random operation. */
 void step(void)
 {
 	const struct operation *op = some_operation();
@@ -670,7 +668,7 @@ void step(void)
 	disarm_failure();
 	if (err) {
 		if (!self->failed || (err != ENOMEM && err != EFAULT))
-			fail(op->promise, "%s", strerror(err));
+			fail(op->check, "%s", strerror(err));
 		count(N_REFUSED, 1);
 		if (op->flags & BREAKS)
 			drop(o);

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Emulators that execute code which is no longer mapped.
+ * Workaround for emulators that execute code after it has been unmapped.
  *
- * QEMU finds code that it translated by the virtual address.  When a page of
- * more than 4 KiB is unmapped (16 and 64 KiB, of arm64) it forgets only what
- * begins near the start of that: further on, what was called there before is
- * executed again, instead of what is mapped there now.  QEMU 11.1 still does so,
- * with code of any file, as is shown here with an ordinary one.  It lasts until
- * more is forgotten at once: when another process runs, or when much is unmapped
- * (accel/tcg/cputlb.c, tb_jmp_cache_clear_page() and
+ * QEMU (11.1 and before) caches translated code by virtual address.  If a guest
+ * unmaps a page of 16 or 64 KiB (arm64), QEMU drops only the translations near the
+ * start of the page.  If other code is mapped there, QEMU then executes the old code
+ * at higher addresses of the page.  This affects the code of any file; the test here
+ * uses a memfd.  QEMU drops all translations when another process runs or when a
+ * large range is unmapped (accel/tcg/cputlb.c, tb_jmp_cache_clear_page() and
  * tlb_flush_range_by_mmuidx_async_0()).
  */
 #include "stress.h"
 
 #define SMALLEST_PAGE	4096
-#define FUNCTION_SIZE	16	/* at least that of each of these two */
+#define FUNCTION_SIZE	16	/* at least the size of first() and second() */
 
 static int first(void)
 {
@@ -26,7 +25,7 @@ static int second(void)
 	return 2;
 }
 
-/* Bit 0 is the state of the processor (Thumb), not of the address. */
+/* Bit 0 of a function pointer selects T32 state on arm. */
 static void write_function(char *to, int (*function)(void))
 {
 	memcpy(to, (void *)((uintptr_t)function & ~1UL), FUNCTION_SIZE);
@@ -37,7 +36,7 @@ static int call_function(char *at)
 	return ((int (*)(void))((uintptr_t)at | ((uintptr_t)first & 1)))();
 }
 
-/* A file of two pages, the functions of the one returning 1, of the other 2 */
+/* A file of two pages: copies of first(), then copies of second() */
 static int file_of_functions(void)
 {
 	size_t page = page_size(), at;
@@ -59,18 +58,18 @@ static int file_of_functions(void)
 
 static bool executes_unmapped_code;
 
-/* Not each time, for another process may run in between. */
-void look_for_stale_code(void)
+/* Try several times, because another process may run in between. */
+void detect_stale_code(void)
 {
 	size_t page = page_size(), at;
 	int fd = file_of_functions(), i;
-	char *p = mmap(NULL, page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *p = anonymous(page, PROT_NONE);
 
 	for (i = 0; i < 64; i++) {
 		p = mmap(p, page, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_FIXED,
 			 fd, i % 2 * page);
 		if (p == MAP_FAILED)
-			ksft_exit_fail_msg("a file in memory can not be executed: %s\n",
+			ksft_exit_fail_msg("cannot map a memfd executable: %s\n",
 					   strerror(errno));
 		for (at = 0; at < page; at += SMALLEST_PAGE)
 			executes_unmapped_code |= call_function(p + at) != 1 + i % 2;
@@ -78,15 +77,15 @@ void look_for_stale_code(void)
 	munmap(p, page);
 	close(fd);
 	if (executes_unmapped_code)
-		ksft_print_msg("an emulator: it executes code that was unmapped, of any file\n");
+		ksft_print_msg("the emulator executes code after it has been unmapped\n");
 }
 
 /*
- * To be called when code has been mapped where other code may have been, before
- * it is called.  So much is unmapped at once that arm64 flushes the whole TLB
- * (MAX_DVM_OPS of asm/tlbflush.h), or where it can say a range, that QEMU does.
+ * Call this after mapping code at an address that may have had other code.  Unmap a
+ * range for which arm64 flushes the whole TLB (MAX_DVM_OPS in asm/tlbflush.h), or for
+ * which QEMU does if the kernel flushes by range.
  */
-void forget_unmapped_code(void)
+void flush_stale_code(void)
 {
 	size_t page = page_size(), size = page * page / 8 + (32 << 20);
 	char *p;

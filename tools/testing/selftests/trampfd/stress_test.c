@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Stress: threads of several processes do at random what can be done with
- * trampolines, and compare all that they get with a model of it, while signals
- * interrupt them, another process runs out of memory, and one more has the
- * kernel's allocations and user copies fail.
+ * Stress test: threads of several processes do random operations on trampolines and
+ * compare the results with a model.  Meanwhile signals interrupt them, another process
+ * runs out of memory, and in one more process the kernel's allocations and user copies
+ * fail.
  *
- * An instance is changed by the thread that owns it alone, so that what a
- * thread does follows from the seed; the other threads of its process call it
- * between the changes.
+ * Only its owner changes an instance, so that the operations of a thread follow from
+ * the seed.  The other threads of the process call it between changes.
  */
 #include <stdarg.h>
 #include <sys/random.h>
@@ -16,32 +15,32 @@
 
 #include "stress.h"
 
-static const char * const promises[NR_PROMISES] = {
-	[ANSWERS] = "each request is answered as documented",
-	[CALLS] = "each call does what its slot says",
-	[TABLES] = "each table holds what was written to it",
-	[CODE] = "each page of code is that of its geometry",
-	[MAPPINGS] = "code and table can be mapped, moved and unmapped",
-	[PROTECTION] = "code is never writable and no table executable",
-	[FORKS] = "parent and child do not see each other's slots",
-	[SIGNALS] = "trampolines work in the handler of a signal that interrupts them",
+static const char * const check_names[NR_CHECKS] = {
+	[ANSWERS] = "requests are answered as documented",
+	[CALLS] = "calls load their slots and keep registers",
+	[TABLES] = "tables contain what was written",
+	[CODE] = "code does not change",
+	[MAPPINGS] = "mappings can be made, moved and unmapped",
+	[PROTECTION] = "no code is writable, no table executable",
+	[FORKS] = "parent and child have separate tables",
+	[SIGNALS] = "signal handlers can call trampolines",
 	[SURVIVAL] = "no process dies",
-	[FAULTS] = "each failed allocation or user copy is ENOMEM or EFAULT and harms nothing",
-	[PRESSURE] = "memory that runs out in a cgroup ends its process and returns",
-	[LEFTOVERS] = "no inode, file or descriptor is left behind",
+	[FAULTS] = "injected failures are ENOMEM or EFAULT",
+	[PRESSURE] = "OOM in a cgroup frees its memory",
+	[LEAKS] = "no inode, file or descriptor leaks",
 };
 
 static const char * const count_names[NR_COUNTS] = {
 	[N_CALLS] = "calls",
 	[N_PROBES] = "calls with all registers checked",
-	[N_BORROWED] = "turns at calling another thread's instance",
+	[N_BORROWED] = "calls of another thread's instance",
 	[N_SIGNALS] = "signals handled",
-	[N_INSIDE] = "signals that interrupted a trampoline's own instructions",
+	[N_INSIDE] = "signals that interrupted a trampoline",
 	[N_JUMPS] = "signal handlers left by siglongjmp()",
-	[N_ARMED] = "operations with a failure ahead",
-	[N_INJECTED] = "operations with a failure in them",
-	[N_REFUSED] = "operations refused for it",
-	[N_OOM_KILLS] = "processes ended as their cgroup had no more memory",
+	[N_ARMED] = "operations with a pending failure",
+	[N_INJECTED] = "operations with an injected failure",
+	[N_REFUSED] = "operations that returned an error for it",
+	[N_OOM_KILLS] = "OOM kills in the cgroup",
 };
 
 struct report *report;
@@ -59,22 +58,22 @@ void count(enum count what, unsigned long n)
 	__atomic_fetch_add(&report->counts[what], n, __ATOMIC_RELAXED);
 }
 
-void fail(enum promise broken, const char *format, ...)
+void fail(enum check check, const char *format, ...)
 {
 	va_list args;
 	int n = 0;
 
 	if (self && self->fail_nth >= 0)
-		broken = FAULTS;
-	if (__atomic_fetch_add(&report->failures[broken], 1, __ATOMIC_RELAXED))
+		check = FAULTS;
+	if (__atomic_fetch_add(&report->failures[check], 1, __ATOMIC_RELAXED))
 		return;
 	if (self)
-		n = snprintf(report->why[broken], sizeof(report->why[0]),
+		n = snprintf(report->why[check], sizeof(report->why[0]),
 			     "process %u, thread %u, operation %lu (%s): ",
 			     self->process, self->number, self->steps,
 			     self->operation);
 	va_start(args, format);
-	vsnprintf(report->why[broken] + n, sizeof(report->why[0]) - n, format, args);
+	vsnprintf(report->why[check] + n, sizeof(report->why[0]) - n, format, args);
 	va_end(args);
 }
 
@@ -104,7 +103,7 @@ static void on_signal(int signal, siginfo_t *info, void *context)
 	if (in && interrupted_at(context) - (unsigned long)in->code < in->size)
 		count(N_INSIDE, 1);
 	if (instance_run(&self->handler, i) != ~i)
-		fail(SIGNALS, "trampoline %lu of the handler", i);
+		fail(SIGNALS, "trampoline %lu of the handler loaded other data", i);
 	if (self->may_jump && n % 16 == 0) {
 		self->may_jump = 0;
 		siglongjmp(self->out, 1);
@@ -118,7 +117,7 @@ static void on_death(int signal, siginfo_t *info, void *context)
 	_exit(1);
 }
 
-/* On a stack of their own: abi_probe() uses what is below the stack pointer. */
+/* Handlers use another stack, because abi_probe() uses memory below the stack pointer. */
 static void handle_signals(void)
 {
 	static const int deaths[] = { SIGSEGV, SIGBUS, SIGILL, SIGTRAP, SIGFPE };
@@ -153,15 +152,12 @@ static void open_handler_instance(void)
 	self->handler = (struct instance){ .nr = 1 };
 	if (instance_open(&self->handler))
 		fail(SURVIVAL, "no instance: %s", strerror(errno));
-	forget_unmapped_code();
+	flush_stale_code();
 	for (i = 0; i < self->handler.nr; i++)
 		instance_call(&self->handler, i, ~(unsigned long)i);
 }
 
-/*
- * A signal for this thread every so often that it runs, at the rate of the
- * kernel's ticks where its timers are no finer.
- */
+/* Send this thread a signal every 300 us, or at each tick without high-res timers. */
 static timer_t begin_storm(void)
 {
 	struct timespec interval = { .tv_nsec = 300 * 1000 };
@@ -186,7 +182,7 @@ static void end_storm(timer_t timer)
 	timer_delete(timer);
 }
 
-/* Until another thread may no longer call it */
+/* Release the instances of this thread, once no other thread uses them. */
 static void drop_all(void)
 {
 	unsigned int i;
@@ -263,10 +259,13 @@ static void work_in_threads(unsigned int process)
 	for (i = 0; i < nr_workers; i++)
 		pthread_join(workers[i].thread, NULL);
 	if (nr_descriptors() != descriptors)
-		fail(LEFTOVERS, "%u descriptors, at the start %u", nr_descriptors(), descriptors);
+		fail(LEAKS, "%u descriptors, at the start %u", nr_descriptors(), descriptors);
 }
 
-/* The same without other threads and signals, whose frames are copied too */
+/*
+ * One thread with injected failures, without signals: the kernel copies their frames,
+ * and would kill the process if that failed.
+ */
 static void work_with_failures(unsigned int process)
 {
 	nr_workers = 1;
@@ -274,7 +273,7 @@ static void work_with_failures(unsigned int process)
 	handle_signals();
 	init_worker(process, 0);
 	self = workers;
-	open_failures();
+	open_injection();
 	while (!is_time_over())
 		step();
 	drop_all();
@@ -288,29 +287,28 @@ static void print_report(const char *program)
 		ksft_print_msg("%9lu %s\n", report->operations[i], operation_name(i));
 	for (i = 0; i < NR_COUNTS; i++)
 		ksft_print_msg("%9lu %s\n", report->counts[i], count_names[i]);
-	for (i = 0; i < NR_PROMISES; i++) {
+	for (i = 0; i < NR_CHECKS; i++) {
 		if (report->skipped[i] && !report->failures[i]) {
-			ksft_test_result_skip("%s: %s\n", promises[i], report->skipped[i]);
+			ksft_test_result_skip("%s: %s\n", check_names[i], report->skipped[i]);
 			continue;
 		}
-		ksft_test_result(!report->failures[i], "%s\n", promises[i]);
+		ksft_test_result(!report->failures[i], "%s\n", check_names[i]);
 		if (report->failures[i])
-			ksft_print_msg("%lu times, the first: %s\n",
+			ksft_print_msg("%lu failures, the first: %s\n",
 				       report->failures[i], report->why[i]);
 	}
-	ksft_print_msg("again: %s -s %u -t %lu -n %lu -p %u -j %u\n", program, seed,
+	ksft_print_msg("to repeat: %s -s %u -t %lu -n %lu -p %u -j %u\n", program, seed,
 		       max_seconds, max_operations, nr_processes, nr_threads);
 }
 
 static __noreturn void explain(const char *program, int status)
 {
 	fprintf(status ? stderr : stdout,
-		"%s [-s SEED] [-t SECONDS] [-n OPERATIONS] [-p PROCESSES] [-j THREADS]\n"
-		"Uses trampolines at random and compares what they do with a model.  Ends after\n"
-		"SECONDS, or after OPERATIONS of each thread; without either, after 10 seconds.\n"
-		"The same SEED gives the same operations, as far as what fails does not change\n"
-		"them.  As root it also runs out of memory in a cgroup of its own, and has\n"
-		"allocations fail.\n",
+		"usage: %s [-s SEED] [-t SECONDS] [-n OPERATIONS] [-p PROCESSES] [-j THREADS]\n"
+		"Does random operations on trampolines and compares the results with a model.\n"
+		"Ends after SECONDS or after OPERATIONS of each thread, by default after 10\n"
+		"seconds.  The same SEED gives the same operations, unless failures change\n"
+		"them.  As root it also injects failures, and runs out of memory in a cgroup.\n",
 		program);
 	exit(status);
 }
@@ -377,7 +375,7 @@ static void begin_pressure(unsigned int process)
 	run_out_of_memory();
 }
 
-/* Wait for a child that should have ended, a minute more than it should. */
+/* Wait for a child, up to a minute longer than it should run. */
 static void await_end(pid_t child)
 {
 	time_t patience = (max_seconds ? deadline : now()) + 60;
@@ -385,17 +383,17 @@ static void await_end(pid_t child)
 
 	while (waitpid(child, &status, max_seconds ? WNOHANG : 0) != child) {
 		if (now() > patience) {
-			fail(SURVIVAL, "process %d does not end", child);
+			fail(SURVIVAL, "process %d hangs", child);
 			kill(child, SIGKILL);
 			return;
 		}
 		usleep(10000);
 	}
 	if (status)
-		fail(SURVIVAL, "process %d ended with status %#x", child, status);
+		fail(SURVIVAL, "wait status %#x of process %d", status, child);
 }
 
-/* All processes, to their end */
+/* Run all processes. */
 static void stress(void)
 {
 	pid_t pressure = 0, failures = 0, *children = calloc(nr_processes, sizeof(pid_t));
@@ -429,15 +427,14 @@ int main(int argc, char **argv)
 	if (fd < 0)
 		ksft_exit_skip("no trampfd: %s (is CONFIG_TRAMPFD set?)\n", strerror(errno));
 	close(fd);
-	ksft_set_plan(NR_PROMISES);
+	ksft_set_plan(NR_CHECKS);
 	ksft_print_msg("seed %u\n", seed);
-	report = mmap(NULL, sizeof(*report), PROT_READ | PROT_WRITE,
-		      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	report = shared_memory(sizeof(*report));
 	if (report == MAP_FAILED)
 		ksft_exit_fail_msg("no memory\n");
 
-	look_for_stale_code();
-	report->skipped[LEFTOVERS] = look_at_leftovers();
+	detect_stale_code();
+	report->skipped[LEAKS] = save_leak_counters();
 	report->skipped[PRESSURE] = make_cgroup();
 	report->skipped[FAULTS] = allow_failures();
 	stress();
@@ -445,8 +442,8 @@ int main(int argc, char **argv)
 		forbid_failures();
 	if (!report->skipped[PRESSURE])
 		check_cgroup();
-	if (!report->skipped[LEFTOVERS])
-		check_leftovers();
+	if (!report->skipped[LEAKS])
+		check_leaks();
 	print_report(*argv);
 	ksft_finished();
 }

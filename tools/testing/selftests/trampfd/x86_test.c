@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * x86 runs code of two ABIs in one process: which one a system call gets, and
- * i386 trampolines in a 64-bit process.
+ * x86: the ABI of each system call entry, i386 trampolines in a 64-bit process, and
+ * the padding of trampolines.
  */
 #include <sys/utsname.h>
 
 #include "common.h"
 
-/* The smallest strides of mode SLOT, by which to tell the ABI */
+/* The smallest stride of mode SLOT differs between the ABIs. */
 #define X86_64_SLOT_STRIDE	16
 #define I386_SLOT_STRIDE	32
 
@@ -15,19 +15,19 @@
 
 #define X32_SYSCALL_BIT		0x40000000
 
-/* Memory below 4 GiB, for pointers of 32 bits */
+/* Memory that 32-bit pointers can address */
 static void *low_memory(size_t size)
 {
 	return mmap(NULL, size, PROT_READ | PROT_WRITE,
 		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_32BIT, -1, 0);
 }
 
-/* trampfd_create() through the i386 entry; a descriptor or -errno. */
+/* trampfd_create() through the i386 entry.  Return a descriptor, or -errno. */
 static int create_int80(struct trampfd_create_args *args)
 {
 	int ret;
 
-	/* The number is the same on every architecture. */
+	/* The system call number is the same on all architectures. */
 	asm volatile("int $0x80"
 		     : "=a" (ret)
 		     : "a" (__NR_trampfd_create), "b" (args), "c" (sizeof(*args))
@@ -35,7 +35,7 @@ static int create_int80(struct trampfd_create_args *args)
 	return ret;
 }
 
-TEST(i386_system_call_of_a_64_bit_process_gets_i386)
+TEST(int80_gets_i386)
 {
 	struct trampfd_create_args i386 = { .abi = TRAMPFD_ABI_I386 };
 	struct trampfd_create_args *args = low_memory(4096);
@@ -54,7 +54,7 @@ TEST(i386_system_call_of_a_64_bit_process_gets_i386)
 	close(fd);
 }
 
-TEST(x32_system_call_gets_x86_64)
+TEST(x32_gets_x86_64)
 {
 	struct trampfd_create_args args = { .mode = TRAMPFD_MODE_SLOT };
 	int fd;
@@ -69,9 +69,9 @@ TEST(x32_system_call_gets_x86_64)
 }
 
 /*
- * call32: switch to 32-bit code, call what rdi points to on the stack in rsi,
- * switch back, return what that left in eax.  The selectors are the kernel's
- * __USER32_CS, __USER_DS and __USER_CS.
+ * call32() switches to 32-bit code and to the stack in rsi, calls the function in
+ * rdi, switches back, and returns eax.  The selectors are __USER32_CS, __USER_DS and
+ * __USER_CS of the kernel.
  */
 extern const char call32[], target32[], target32_push[];
 
@@ -147,7 +147,7 @@ FIXTURE_TEARDOWN(i386)
 	munmap(self->stack, 65536);
 }
 
-TEST_F(i386, trampolines_run_in_a_64_bit_process)
+TEST_F(i386, runs_in_64_bit_process)
 {
 	struct instance in = { .args = {
 		.abi = TRAMPFD_ABI_I386, .mode = variant->mode, .stride = variant->stride,
@@ -184,7 +184,7 @@ TEST_F(i386, trampolines_run_in_a_64_bit_process)
 
 #else
 
-TEST(x86_64_trampolines_exist_on_64_bit_kernels_alone)
+TEST(x86_64_needs_64_bit_kernel)
 {
 	struct trampfd_create_args args = {
 		.abi = TRAMPFD_ABI_X86_64, .mode = TRAMPFD_MODE_SLOT,
@@ -206,8 +206,11 @@ TEST(x86_64_trampolines_exist_on_64_bit_kernels_alone)
 
 #define INT3	0xcc
 
-/* With r12, mode SLOT of x86_64 fills the smallest stride. */
-TEST(what_a_trampoline_leaves_of_its_stride_traps)
+/*
+ * The bytes after a trampoline trap.  Use the default data register: with r12, mode
+ * SLOT of x86_64 leaves no byte of the smallest stride.
+ */
+TEST(padding_traps)
 {
 	static const uint32_t strides[] = { 0, 64 };
 	const struct abi_mode *mode;

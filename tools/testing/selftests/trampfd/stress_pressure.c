@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What makes it hard for the threads of the stress test: allocations and user
- * copies that fail, and memory that runs out; and what must not be left of it.
+ * Pressure on the stress test: injected failures and a cgroup that runs out of
+ * memory; and the check for leaks.
  */
 #include "stress.h"
 
@@ -18,7 +18,7 @@ void forbid_failures(void)
 	inject_forbid();
 }
 
-void open_failures(void)
+void open_injection(void)
 {
 	self->fail_nth = inject_open();
 }
@@ -34,7 +34,7 @@ void arm_failure(void)
 	count(N_ARMED, self->armed);
 }
 
-/* See whether it did, and let the rest succeed. */
+/* Stop the injection, and remember whether there was a failure. */
 void disarm_failure(void)
 {
 	int err = errno;
@@ -47,14 +47,14 @@ void disarm_failure(void)
 	errno = err;
 }
 
-/* Do not let a fork() fail where that takes long. */
-void spare_slow_fork(void)
+/* Let fork() succeed if its failure takes long. */
+void disarm_slow_fork(void)
 {
 	if (INJECT_SLOWS_FORK)
 		disarm_failure();
 }
 
-/* A cgroup with room for so many pages, and twice as many with those swapped out */
+/* The limit of the cgroup for memory, and also for swap */
 #define CGROUP_PAGES	1024
 static struct cgroup cgroup;
 
@@ -69,30 +69,35 @@ const char *make_cgroup(void)
 	return NULL;
 }
 
-/* Fill tables, looking back at those filled before, until the cgroup is full. */
-static __noreturn void eat(void)
+/* Fill tables and check some of the earlier ones, until the OOM killer strikes. */
+static void fill_cgroup(void)
 {
-	static struct instance eaten[4 * CGROUP_PAGES];
+	static struct instance filled[4 * CGROUP_PAGES];
 	unsigned int n;
 	uint32_t i, per_page;
 
-	if (cgroup_enter(&cgroup))
-		_exit(2);
+	if (cgroup_enter(&cgroup)) {
+		fail(PRESSURE, "cannot enter the cgroup: %s", strerror(errno));
+		return;
+	}
 	for (n = 0; n < 4 * CGROUP_PAGES; n++) {
-		eaten[n].nr = ALL;
-		if (instance_open(&eaten[n]))
-			_exit(errno == ENOMEM ? 0 : 3);
-		close(eaten[n].fd);
-		per_page = page_size() / eaten[n].args.stride;
-		for (i = 0; i < eaten[n].nr; i += per_page) {
-			unsigned int look = (n + i) * 7919U % (n + 1);
+		filled[n].nr = ALL;
+		if (instance_open(&filled[n])) {
+			if (errno != ENOMEM)
+				fail(PRESSURE, "no instance: %s", strerror(errno));
+			return;
+		}
+		close(filled[n].fd);
+		per_page = page_size() / filled[n].args.stride;
+		for (i = 0; i < filled[n].nr; i += per_page) {
+			unsigned int earlier = (n + i) * 7919U % (n + 1);
 
-			instance_call(&eaten[n], i, i);
-			if (look < n && instance_run(&eaten[look], i) != i)
-				_exit(4);
+			instance_call(&filled[n], i, i);
+			if (earlier < n && instance_run(&filled[earlier], i) != i)
+				fail(PRESSURE, "slot %u of a full cgroup has changed", i);
 		}
 	}
-	_exit(5);
+	fail(PRESSURE, "the limit of the cgroup has no effect");
 }
 
 void run_out_of_memory(void)
@@ -102,19 +107,21 @@ void run_out_of_memory(void)
 
 	do {
 		pid = fork();
-		if (!pid)
-			eat();
+		if (!pid) {
+			fill_cgroup();
+			_exit(0);
+		}
 		waitpid(pid, &status, 0);
 		if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
 			count(N_OOM_KILLS, 1);
 		else if (status)
-			fail(PRESSURE, "the process in the cgroup ended with status %#x", status);
+			fail(PRESSURE, "wait status %#x of the process in the cgroup", status);
 		usleep(300000);
 	} while (!__atomic_load_n(&report->stop, __ATOMIC_RELAXED));
 }
 
-/* Whether a number comes down to @most soon: much is freed after a delay. */
-static bool comes_down(const char *path, long most)
+/* Whether a number falls to @most within some seconds: the kernel frees with delay */
+static bool falls_to(const char *path, long most)
 {
 	int tries;
 
@@ -130,29 +137,29 @@ static bool comes_down(const char *path, long most)
 	return false;
 }
 
-/* And remove it. */
+/* Check the cgroup and remove it. */
 void check_cgroup(void)
 {
 	long kills = read_field(cgroup_file(&cgroup, "memory.events"), "oom_kill");
-	/* Each processor keeps so many charges at hand (MEMCG_CHARGE_BATCH). */
+	/* Each CPU caches up to 64 charged pages (MEMCG_CHARGE_BATCH). */
 	long most = 64 * page_size() * (sysconf(_SC_NPROCESSORS_CONF) + 1);
 
 	if (!kills || kills != (long)report->counts[N_OOM_KILLS])
-		fail(PRESSURE, "%ld processes killed, of which the cgroup counts %ld",
+		fail(PRESSURE, "%ld processes killed, but the cgroup counts %ld",
 		     report->counts[N_OOM_KILLS], kills);
-	if (!comes_down(cgroup_file(&cgroup, "memory.current"), most))
-		fail(PRESSURE, "%ld bytes left in the cgroup without processes",
+	if (!falls_to(cgroup_file(&cgroup, "memory.current"), most))
+		fail(PRESSURE, "%ld bytes charged to the cgroup without processes",
 		     read_number(cgroup_file(&cgroup, "memory.current")));
 	if (cgroup_remove(&cgroup))
-		fail(PRESSURE, "the cgroup is in use: %s", strerror(errno));
+		fail(PRESSURE, "cannot remove the cgroup: %s", strerror(errno));
 }
 
 static const char inode_nr[] = "/proc/sys/fs/inode-nr", file_nr[] = "/proc/sys/fs/file-nr";
 static long inodes_before, files_before;
 
-const char *look_at_leftovers(void)
+const char *save_leak_counters(void)
 {
-	/* 4: without a line in the kernel's log each time */
+	/* 4 disables the message that the kernel logs each time. */
 	if (write_file("/proc/sys/vm/drop_caches", "4") ||
 	    write_file("/proc/sys/vm/drop_caches", "3"))
 		return "needs root, to drop caches";
@@ -162,19 +169,18 @@ const char *look_at_leftovers(void)
 }
 
 /*
- * What other programs of the machine may have come to use meanwhile; and the
- * number of files is that of a counter which may be wrong by so many for each
- * processor (percpu_counter_batch).
+ * Allowance for other programs.  The counter of files is also inaccurate by
+ * percpu_counter_batch (32, or twice the number of CPUs) for each CPU.
  */
 #define SLACK	16
 
-void check_leftovers(void)
+void check_leaks(void)
 {
-	if (!comes_down(inode_nr, inodes_before + SLACK))
-		fail(LEFTOVERS, "%ld inodes, at the start %ld",
+	if (!falls_to(inode_nr, inodes_before + SLACK))
+		fail(LEAKS, "%ld inodes, at the start %ld",
 		     read_number(inode_nr), inodes_before);
-	if (!comes_down(file_nr, files_before + SLACK + 2 * 32 * sysconf(_SC_NPROCESSORS_CONF)))
-		fail(LEFTOVERS, "%ld files, at the start %ld",
+	if (!falls_to(file_nr, files_before + SLACK + 2 * 32 * sysconf(_SC_NPROCESSORS_CONF)))
+		fail(LEAKS, "%ld files, at the start %ld",
 		     read_number(file_nr), files_before);
 	ksft_print_msg("%9ld inodes at the end, %ld at the start\n",
 		       read_number(inode_nr), inodes_before);

@@ -1,28 +1,35 @@
 #!/bin/bash
-# Shows what trampfd is for: samples/trampfd/closures.c in a guest, sorting the
-# kernel's MAINTAINERS file. The bytes that it reads from its trampfd are
-# disassembled here, on the host.
-#   demo.sh [--check]    ARCH says on which kernel, default x86_64
-#   --check              also fail unless everything that is to be seen is there
+# Demonstrates trampfd: demo.c runs samples/trampfd/closures.c in a sandbox in a guest,
+# where it sorts the kernel's MAINTAINERS file. The host disassembles the bytes that
+# demo.c reads from the file of trampolines.
+#   demo.sh [--check]    ARCH selects the kernel, default x86_64
+#   --check              also fail unless the output is as expected
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/arch.sh
 . "$ROOT/harness/kernel/arch.sh"
 
-# The closures sample of an ABI, built.
-build_sample() { # ABI
-	local include cc
+# The sample by itself, as a user would build it, and the programs of the demonstration
+build_programs() { # ABI
+	local include cc sample=$ROOT/samples/trampfd/closures.c
 	cc=$(fact cc "$1")
 	include=$("$ROOT/harness/kernel/headers.sh" "$1")
-	sample=$WORK/samples/$1/closures
-	mkdir -p "${sample%/*}"
-	$cc -static -O2 -Wall -Wextra -Werror -isystem "$include" \
-		-o "$sample" "$ROOT/samples/trampfd/closures.c" ||
-		die "the sample does not compile for $1"
+	programs=$WORK/samples/$1
+	mkdir -p "$programs"
+	compile() { # PROGRAM ARGUMENT...
+		local program=$programs/$1
+		shift
+		$cc -static -O2 -Wall -Wextra -Werror -isystem "$include" -o "$program" "$@" ||
+			die "cannot compile $program"
+	}
+	compile closures "$sample"
+	compile closures.o -c -Dmain=sample "$sample"
+	compile demo "$programs/closures.o" "$ROOT/harness/check/demo.c"
+	compile sandbox "$ROOT/harness/guest/sandbox.c"
 }
 
-# Passes everything through, and the line of bytes disassembled as well.
-# Trampoline 0 is at offset 0, so that the addresses are offsets in the file.
+# Copies its input and adds a disassembly of the line of bytes. Trampoline 0 is at
+# offset 0, so addresses are offsets in the file.
 disassemble() {
 	local line
 	while IFS= read -r line; do
@@ -37,7 +44,8 @@ disassemble() {
 }
 
 demo() {
-	FILES=$TREE/MAINTAINERS "$ROOT/harness/guest/vm.sh" "$arch" "$sample" MAINTAINERS | disassemble
+	FILES="$TREE/MAINTAINERS $programs/demo" \
+		"$ROOT/harness/guest/vm.sh" "$arch" "$programs/sandbox" /demo MAINTAINERS | disassemble
 }
 
 expect() { # WHAT PATTERN
@@ -73,7 +81,7 @@ check() {
 		;;
 	esac
 	[ "$(sed -n 's/.*called \([0-9]*\) times/\1/p' "$shown" | sort -u | wc -l)" = 3 ] ||
-		{ say "demo: the three closures do not count each for itself"; missing=yes; }
+		{ say "demo: the three closures do not have separate counters"; missing=yes; }
 	awk '/share of memory/ { share[++n] = $(NF - 1) }
 		END { exit !(n == 2 && share[1] == 2 * share[2]) }' "$shown" ||
 		{ say "demo: two processes do not share the code"; missing=yes; }
@@ -87,5 +95,5 @@ open_work
 bytes=$(mktemp "$WORK/demo.XXXXXX")
 shown=$bytes.shown
 trap 'rm -f "$bytes" "$shown"' EXIT
-build_sample "${abis%% *}"
+build_programs "${abis%% *}"
 if [ "${1:-}" = --check ]; then check; else demo; fi

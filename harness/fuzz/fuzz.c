@@ -1,18 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * A fuzzer of trampfd_create(2), and of what can be done with its files and
- * mappings.
+ * Fuzzes trampfd_create(2) and operations on its files and mappings.
  *
- * The engine is LLVM's libFuzzer.  It makes the inputs and keeps those that
- * reach something new; new in the kernel, as KCOV tells what was reached
- * (Documentation/dev-tools/kcov.rst) and this program passes that on.  An input
- * is a program of operations, decoded such that each byte counts and zeroes ask
- * for what is usual.  After it the promises are checked, and what it left is
- * removed.  A promise that is not kept is an abort(), of which the engine keeps
- * the input; so is a complaint of the kernel's.
+ * The engine is LLVM's libFuzzer.  It generates inputs and keeps those that increase
+ * coverage.  KCOV reports the coverage of the kernel
+ * (Documentation/dev-tools/kcov.rst), which this program passes to the engine.  An
+ * input is a sequence of operations.  Every byte of it has a meaning, and zeroes
+ * select the most common choice.  After each input, the program checks the properties
+ * that trampfd guarantees, and releases all resources.  If a check fails or the kernel
+ * logs a problem, it calls abort(), and the engine saves the input.
  *
- * Mappings are made in the arena alone, addresses that nothing else uses, as
- * the engine has to survive them.
+ * Operations map memory only in the arena, a range of addresses that nothing else
+ * uses, because the engine has to survive them.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -47,23 +46,22 @@
 #endif
 
 #define PAGE		4096UL
-#define ARENA		0x70000000UL	/* where 32 bits reach, and no heap */
-#define PLACE		0x400000UL	/* more than the largest instance takes */
+#define ARENA		0x70000000UL	/* below 4 GiB, and away from the heap */
+#define PLACE		0x400000UL	/* larger than any instance */
 #define ARENA_SIZE	(4 * PLACE)
 #define ARENA_END	(ARENA + ARENA_SIZE)
-#define FRAME		0x60000000UL	/* arguments, and then nothing mapped */
-#define FRAME_READONLY	0x61000000UL	/* the same pages */
+#define FRAME		0x60000000UL	/* arguments; nothing is mapped above */
+#define FRAME_READONLY	0x61000000UL	/* a read-only view of it */
 #define FRAME_SIZE	(2 * PAGE)
 #define TEXT		0xffffffff80000000UL
 #define TEXT_SIZE	(64UL << 20)
 #define COVER_SIZE	(256UL << 10)
 #define MAX_OPS		16
 #define MAX_INSTANCES	8
-#define fallthrough	__attribute__((__fallthrough__))
 #define ARRAY_SIZE(a)	(sizeof(a) / sizeof((a)[0]))
 
 #define fail(format, ...) do {						\
-	fprintf(stderr, "not kept: " format "\n", ##__VA_ARGS__);	\
+	fprintf(stderr, "check failed: " format "\n", ##__VA_ARGS__);	\
 	abort();							\
 } while (0)
 
@@ -72,10 +70,10 @@ struct instance {
 	int fd;
 	ino_t ino;
 	dev_t dev;
-	const __u8 *code;	/* what each page of it has to be */
+	const __u8 *code;	/* expected contents of each page of code */
 };
 
-static __u8 seen[TEXT_SIZE];	/* each byte of kernel text that was ever reached */
+static __u8 seen[TEXT_SIZE];	/* 1 for each byte of kernel text that was reached */
 static __u64 *cover;
 
 static const __u8 *in, *in_end;
@@ -91,7 +89,7 @@ static int maps, mem, kmsg, inodes, sink, uffd, pipes[2];
 static int first_fd, self;
 static __u8 buffer[64 << 10];
 
-/* Input */
+/* Decoding of the input */
 
 static __u64 take(unsigned int bytes)
 {
@@ -109,7 +107,7 @@ static struct instance *take_instance(void)
 	return nr_instances ? &instances[i % nr_instances] : (struct instance *)&no_instance;
 }
 
-/* Somewhere in an instance, most often where something ends */
+/* An offset in an instance, usually at or next to a boundary */
 static __u64 distance(const struct trampfd_create_args *args, unsigned int choice)
 {
 	static const int beside[8] = { 0, 0, 0, 0, 4096, -4096, 8192, 1 };
@@ -141,7 +139,7 @@ static __u8 *take_address(const struct instance *i)
 	return (__u8 *)ARENA + address % ARENA_SIZE;
 }
 
-/* Nothing beyond the arena, unless it is beyond all addresses. */
+/* Limit a length to the end of the arena, unless the range wraps around. */
 static __u64 within(const __u8 *address, __u64 length)
 {
 	__u64 most = ARENA_END - (__u64)address;
@@ -149,7 +147,7 @@ static __u64 within(const __u8 *address, __u64 length)
 	return length > most && length <= -(__u64)address ? most : length;
 }
 
-/* Memory that may not be there */
+/* Accesses that may fault */
 
 static jmp_buf trap;
 static bool trap_set;
@@ -158,12 +156,12 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 {
 	(void)context;
 	if (!trap_set)
-		fail("signal %d outside of what may fault, at %p", signal, info->si_addr);
+		fail("unexpected signal %d at %p", signal, info->si_addr);
 	trap_set = false;
 	longjmp(trap, signal);
 }
 
-/* 0, or the signal that the access ended with; not to be nested */
+/* The signal that the access caused, or 0; does not nest */
 #define guarded(access) ({			\
 	int _signal = _setjmp(trap);		\
 						\
@@ -178,9 +176,11 @@ static void on_fault(int signal, siginfo_t *info, void *context)
 })
 
 /*
- * What libFuzzer takes for coverage, for the name of the section, and clears;
- * what returns the registers, 8 bytes each, by DWARF number; and what calls its
- * argument, whatever that does to the registers.
+ * - counters: coverage for libFuzzer, which finds it by the section's name, and clears
+ *   it.
+ * - return_reg: a function for each register, by DWARF number and 8 bytes each, that
+ *   returns that register.
+ * - call_saving_all(): calls its argument and restores all registers.
  */
 extern __u8 counters[1 << 16], return_reg[], call_saving_all[];
 
@@ -208,7 +208,7 @@ asm("	.pushsection __libfuzzer_extra_counters, \"aw\"\n"
 "	ret\n"
 "	.popsection\n");
 
-/* Through each of the ways into the kernel */
+/* @entry selects the system call entry: x86_64, x32 (1) or i386 (2). */
 static long trampfd_create(unsigned int entry, __u64 args, __u64 size)
 {
 	long ret;
@@ -239,23 +239,20 @@ static void check_fdinfo(const struct trampfd_create_args *args, int fd)
 	sprintf(path, "/proc/self/fdinfo/%d", fd);
 	info = open(path, O_RDONLY);
 	if (info < 0 || read(info, text, sizeof(text) - 1) < 0)
-		fail("fdinfo cannot be read: errno %d", errno);
+		fail("cannot read fdinfo: errno %d", errno);
 	close(info);
 	for (unsigned int n = 0; n < ARRAY_SIZE(lines); n++) {
 		sprintf(path, "\ntrampfd-%s:\t%llu", lines[n].name, lines[n].value);
 		if (!strstr(text, path))
-			fail("fdinfo does not say%s", path);
+			fail("fdinfo does not contain%s", path);
 	}
 }
 
-/*
- * The page of code of a geometry as the kernel returned it the first time: all
- * later instances have the same.
- */
+/* The page of code of a geometry, as the first instance returned it */
 static const __u8 *code_of(const struct trampfd_create_args *args, int fd)
 {
 	static const __u8 *codes[1 << 19];
-	const __u64 most = 4096 * PAGE;	/* there are fewer geometries */
+	const __u64 most = 4096 * PAGE;	/* more than there are geometries */
 	static __u8 *room;
 	struct trampfd_create_args again = *args;
 	unsigned int key = args->abi | args->mode << 3 | args->data_reg << 5 |
@@ -264,7 +261,7 @@ static const __u8 *code_of(const struct trampfd_create_args *args, int fd)
 
 	if (codes[key])
 		return codes[key];
-	/* Shared, for fork() does not copy the page tables of such. */
+	/* fork() does not copy page tables of shared mappings. */
 	if (!room)
 		room = mmap(NULL, most, PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -292,7 +289,7 @@ static void check_created(const struct instance *i, const struct trampfd_create_
 	    (asked->data_reg && args->data_reg != asked->data_reg) || !args->data_reg ||
 	    (asked->scratch_reg && args->scratch_reg != asked->scratch_reg) ||
 	    args->data_reg == args->scratch_reg)
-		fail("another geometry than asked for");
+		fail("the geometry differs from the request");
 	if ((asked->stride && args->stride != asked->stride) ||
 	    args->stride & (args->stride - 1) || args->stride > TRAMPFD_STRIDE_MAX ||
 	    args->stride < sizeof(struct trampfd_slot32))
@@ -305,7 +302,7 @@ static void check_created(const struct instance *i, const struct trampfd_create_
 		fail("wrong flags of the descriptor");
 }
 
-/* What to ask for; at the end of the frame */
+/* Decode a request of @size bytes to the end of the frame. */
 static __u8 *take_request(const struct instance *like, unsigned int how, __u64 size)
 {
 	__u8 *frame = (__u8 *)FRAME + FRAME_SIZE - size;
@@ -358,15 +355,15 @@ static void create(struct instance *like)
 	i->fd = trampfd_create(entry, at, size);
 	if (i->fd < 0) {
 		if (errno != EINVAL && errno != E2BIG && errno != EFAULT && errno != EOPNOTSUPP)
-			fail("errno %d of trampfd_create()", errno);
+			fail("trampfd_create() returned errno %d", errno);
 		if (errno == EFAULT && !pointer)
-			fail("EFAULT without reason");
+			fail("EFAULT for a valid pointer");
 		if (memcmp(frame, buffer, size))
 			fail("a failed call changed its argument");
 		return;
 	}
 	if (pointer == 1 || pointer == 2)
-		fail("an argument that is not writable was filled");
+		fail("success although the argument is not writable");
 	memcpy(&i->args, (void *)at, sizeof(i->args));
 	if (pointer == 3)
 		asked = i->args;
@@ -379,7 +376,7 @@ static void create(struct instance *like)
 	nr_instances++;
 }
 
-/* As the documentation says; afterwards, at the beginning of a place */
+/* Map code and table as the documentation says, at the start of a place. */
 static void map_as_usual(struct instance *i)
 {
 	__u8 *at = (__u8 *)((__u64)take_address(i) & -PLACE);
@@ -389,7 +386,7 @@ static void map_as_usual(struct instance *i)
 		mmap(at + i->args.table_offset, size, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_FIXED, i->fd, i->args.table_offset);
 	else if (i->fd >= 0 && !child)
-		fail("errno %d of mmap() of the code", errno);
+		fail("mmap() of code returned errno %d", errno);
 }
 
 static void map(struct instance *i)
@@ -400,7 +397,8 @@ static void map(struct instance *i)
 	__u8 *at = (__u8 *)ARENA + (where >> 6) * PLACE + offset % PLACE, *got;
 	bool allowed, plain;
 
-	if (where & 32)	/* else where it is next to what is next to it in the file */
+	/* By default, map neighbours in the file next to each other. */
+	if (where & 32)
 		at = take_address(i);
 	flags = types[how & 3] | (how & 4 ? 0 : how & 8 ? MAP_FIXED_NOREPLACE : MAP_FIXED) |
 		(how & 16 ? MAP_POPULATE : 0) | (how & 32 ? MAP_LOCKED : 0) |
@@ -409,7 +407,7 @@ static void map(struct instance *i)
 	length = within(at, length);
 
 	got = (__u8 *)syscall(__NR_mmap, at, length, prot, flags, i->fd, offset);
-	/* What the documentation says, where the rest is in order */
+	/* For calls without other errors, compare with the documentation. */
 	plain = i->fd >= 0 && !(how & ~(3 | 16 | 64)) && (how & 3) != 3 && !(prot & 8) &&
 		length && length <= ARENA_SIZE && !(offset % PAGE) && offset < 1UL << 40 &&
 		!child;
@@ -417,7 +415,7 @@ static void map(struct instance *i)
 		  (offset < i->args.table_offset ? !(prot & PROT_WRITE) :
 		   !(how & 3) && (!(prot & PROT_EXEC) || implied_exec));
 	if (plain && allowed != !(got == MAP_FAILED))
-		fail("mmap(%llx, %x, %x, %llx) is %s", length, prot, flags, offset,
+		fail("mmap(%llx, %x, %x, %llx) was %s", length, prot, flags, offset,
 		     allowed ? "refused" : "granted");
 	if (got != MAP_FAILED && (got < (__u8 *)ARENA || got >= (__u8 *)ARENA_END))
 		munmap(got, length);
@@ -437,147 +435,231 @@ static void move(struct instance *i)
 }
 
 /*
- * A system call, and what its arguments are.  Constants: f the descriptor, m of
- * /proc/self/mem, s of a file, r and w of a pipe, u of a userfaultfd, g the
- * process; b a buffer, P the size of a page, E an empty string, N a name, k what
- * the table says.  From the input: a an
- * address, l a length from there, d an offset in the file, O a pointer to one, or
- * NULL, c a length that fits into b, v a byte, V one shifted, x a few bits,
- * n such and SPLICE_F_NONBLOCK, p a protection, i and t an I/O vector in b and at
- * an address, R and C what userfaultfd wants.
+ * The arguments of a system call: constants, then values that depend on the input
  */
-struct call {
-	int nr;
-	const char *args;
-	__u64 k;
-	bool refused;	/* always */
+enum argument {
+	ZERO, ONE,
+	VALUE,			/* from the table */
+	FD,			/* the file of the instance */
+	MEM_FD,			/* /proc/self/mem */
+	SINK_FD,		/* a memfd */
+	PIPE_READ, PIPE_WRITE,
+	UFFD,			/* a userfaultfd */
+	PID,			/* this process */
+	BUFFER, ONE_PAGE, EMPTY_STRING, XATTR_NAME,
+	NR_CONSTANTS,
+
+	ADDRESS = NR_CONSTANTS,	/* in the arena */
+	LENGTH,			/* from that address */
+	OFFSET,			/* in the file */
+	OFFSET_POINTER,		/* a pointer to an offset, or NULL */
+	COUNT,			/* up to the size of the buffer */
+	BYTE,
+	HIGH_BYTE,		/* a byte shifted to the left by 8 */
+	BITS,			/* 5 bits */
+	SPLICE_FLAGS,		/* 5 bits and SPLICE_F_NONBLOCK */
+	PROT,			/* a protection, with PROT_GROWSDOWN and PROT_GROWSUP */
+	BUFFER_IOV,		/* an I/O vector of the buffer */
+	ADDRESS_IOV,		/* an I/O vector in the arena */
+	UFFD_RANGE,		/* struct uffdio_range and a mode */
+	UFFD_COPY,		/* struct uffdio_copy */
 };
 
+struct call {
+	const char *name;
+	int nr;
+	__u64 value;
+	bool refused;	/* must fail */
+	enum argument args[6];
+};
+
+#define CALL(name, ...)			ANY_CALL(name, 0, false, __VA_ARGS__)
+#define CALL_VALUE(value, name, ...)	ANY_CALL(name, value, false, __VA_ARGS__)
+#define REFUSED(name, ...)		ANY_CALL(name, 0, true, __VA_ARGS__)
+#define REFUSED_VALUE(value, name, ...)	ANY_CALL(name, value, true, __VA_ARGS__)
+#define ANY_CALL(_name, _value, _refused, ...) {			\
+	.name = #_name, .nr = __NR_##_name, .value = _value,		\
+	.refused = _refused, .args = { __VA_ARGS__ },			\
+}
+
 static const struct call range_calls[] = {
-	{ __NR_mprotect, "alp" }, { __NR_mprotect, "alp" }, { __NR_munmap, "al" },
-	{ __NR_madvise, "alx" }, { __NR_madvise, "alx" }, { __NR_msync, "alx" },
-	{ __NR_madvise, "alk", MADV_GUARD_INSTALL }, { __NR_madvise, "alk", MADV_GUARD_REMOVE },
-	{ __NR_mlock2, "alx" }, { __NR_munlock, "al" }, { __NR_mincore, "alb" },
-	{ __NR_remap_file_pages, "al0x0" }, { __NR_pkey_mprotect, "alpk", -1 },
-	{ __NR_pkey_mprotect, "alp0" }, { __NR_mseal, "al0" },
-	{ __NR_read, "fac" }, { __NR_write, "wac" }, { __NR_read, "rac" },
-	{ __NR_getrandom, "ac0" }, { __NR_pwrite64, "mbca" }, { __NR_pread64, "mbca" },
-	{ __NR_vmsplice, "wt1n" }, { __NR_vmsplice, "rt1n" },
-	{ __NR_process_vm_readv, "gi1t10" }, { __NR_process_vm_writev, "gi1t10" },
-	{ __NR_mmap, "alpk", MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS },
-	{ __NR_mmap, "alpk", MAP_SHARED | MAP_FIXED | MAP_ANONYMOUS },
-	{ __NR_ioctl, "ukR", UFFDIO_REGISTER }, { __NR_ioctl, "ukR", UFFDIO_UNREGISTER },
-	{ __NR_ioctl, "ukR", UFFDIO_ZEROPAGE }, { __NR_ioctl, "ukR", UFFDIO_POISON },
-	{ __NR_ioctl, "ukR", UFFDIO_WRITEPROTECT }, { __NR_ioctl, "ukC", UFFDIO_COPY },
+	CALL(mprotect, ADDRESS, LENGTH, PROT),
+	CALL(mprotect, ADDRESS, LENGTH, PROT),
+	CALL(munmap, ADDRESS, LENGTH),
+	CALL(madvise, ADDRESS, LENGTH, BITS),
+	CALL(madvise, ADDRESS, LENGTH, BITS),
+	CALL(msync, ADDRESS, LENGTH, BITS),
+	CALL_VALUE(MADV_GUARD_INSTALL, madvise, ADDRESS, LENGTH, VALUE),
+	CALL_VALUE(MADV_GUARD_REMOVE, madvise, ADDRESS, LENGTH, VALUE),
+	CALL(mlock2, ADDRESS, LENGTH, BITS),
+	CALL(munlock, ADDRESS, LENGTH),
+	CALL(mincore, ADDRESS, LENGTH, BUFFER),
+	CALL(remap_file_pages, ADDRESS, LENGTH, ZERO, BITS, ZERO),
+	CALL_VALUE(-1, pkey_mprotect, ADDRESS, LENGTH, PROT, VALUE),
+	CALL(pkey_mprotect, ADDRESS, LENGTH, PROT, ZERO),
+	CALL(mseal, ADDRESS, LENGTH, ZERO),
+	CALL(read, FD, ADDRESS, COUNT),
+	CALL(write, PIPE_WRITE, ADDRESS, COUNT),
+	CALL(read, PIPE_READ, ADDRESS, COUNT),
+	CALL(getrandom, ADDRESS, COUNT, ZERO),
+	CALL(pwrite64, MEM_FD, BUFFER, COUNT, ADDRESS),
+	CALL(pread64, MEM_FD, BUFFER, COUNT, ADDRESS),
+	CALL(vmsplice, PIPE_WRITE, ADDRESS_IOV, ONE, SPLICE_FLAGS),
+	CALL(vmsplice, PIPE_READ, ADDRESS_IOV, ONE, SPLICE_FLAGS),
+	CALL(process_vm_readv, PID, BUFFER_IOV, ONE, ADDRESS_IOV, ONE, ZERO),
+	CALL(process_vm_writev, PID, BUFFER_IOV, ONE, ADDRESS_IOV, ONE, ZERO),
+	CALL_VALUE(MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, mmap, ADDRESS, LENGTH, PROT, VALUE),
+	CALL_VALUE(MAP_SHARED | MAP_FIXED | MAP_ANONYMOUS, mmap, ADDRESS, LENGTH, PROT, VALUE),
+	CALL_VALUE(UFFDIO_REGISTER, ioctl, UFFD, VALUE, UFFD_RANGE),
+	CALL_VALUE(UFFDIO_UNREGISTER, ioctl, UFFD, VALUE, UFFD_RANGE),
+	CALL_VALUE(UFFDIO_ZEROPAGE, ioctl, UFFD, VALUE, UFFD_RANGE),
+	CALL_VALUE(UFFDIO_POISON, ioctl, UFFD, VALUE, UFFD_RANGE),
+	CALL_VALUE(UFFDIO_WRITEPROTECT, ioctl, UFFD, VALUE, UFFD_RANGE),
+	CALL_VALUE(UFFDIO_COPY, ioctl, UFFD, VALUE, UFFD_COPY),
 };
 
 static const struct call file_calls[] = {
-	{ __NR_lseek, "fdx" }, { __NR_read, "fbc" }, { __NR_preadv2, "fi1d0x" },
-	{ __NR_fadvise64, "fdlx" }, { __NR_readahead, "fdl" }, { __NR_sync_file_range, "fdlx" },
-	{ __NR_fsync, "f" }, { __NR_syncfs, "f" }, { __NR_flock, "fx" },
-	{ __NR_fcntl, "fkV", F_SETFL }, { __NR_fcntl, "fkv", F_ADD_SEALS },
-	{ __NR_fcntl, "fkx", F_SETLEASE }, { __NR_fcntl, "fkV", F_NOTIFY },
-	{ __NR_fcntl, "fkv", F_SETPIPE_SZ }, { __NR_fcntl, "fkv", F_SETSIG },
-	{ __NR_ioctl, "fkb", FIGETBSZ }, { __NR_ioctl, "fkb", FIBMAP },
-	{ __NR_ioctl, "fkb", FIONREAD }, { __NR_ioctl, "fkb", FIOASYNC },
-	{ __NR_ioctl, "fkb", FIOQSIZE }, { __NR_ioctl, "fkb", FIFREEZE },
-	{ __NR_ioctl, "fks", FICLONE }, { __NR_ioctl, "fkb", FS_IOC_GETFLAGS },
-	{ __NR_ioctl, "fkb", FS_IOC_FSGETXATTR }, { __NR_ioctl, "fkb", FS_IOC_SETFLAGS },
-	{ __NR_fchmod, "fV", 0, true }, { __NR_fchown, "fvv", 0, true },
-	{ __NR_utimensat, "f000", 0, true }, { __NR_fstat, "fb" }, { __NR_fstatfs, "fb" },
-	{ __NR_statx, "fEkvb", AT_EMPTY_PATH }, { __NR_fgetxattr, "fNbv" },
-	{ __NR_flistxattr, "fbv" }, { __NR_name_to_handle_at, "fEbbk", AT_EMPTY_PATH },
-	{ __NR_cachestat, "fbb0" }, { __NR_splice, "r0s0Pn" },
-	{ __NR_write, "fbv", 0, true }, { __NR_pwritev2, "fi1d0x", 0, true },
-	{ __NR_ftruncate, "fd", 0, true }, { __NR_fallocate, "fxdl", 0, true },
-	{ __NR_splice, "fOw0Pn", 0, true }, { __NR_splice, "r0fOPn", 0, true },
-	{ __NR_sendfile, "wfOP", 0, true }, { __NR_sendfile, "sfOP", 0, true },
-	{ __NR_sendfile, "fmOP", 0, true }, { __NR_copy_file_range, "fOs0P0", 0, true },
-	{ __NR_copy_file_range, "sOf0P0", 0, true }, { __NR_copy_file_range, "fOf0P0", 0, true },
-	{ __NR_fsetxattr, "fNbv0", 0, true }, { __NR_getdents64, "fbc", 0, true },
-	{ __NR_fchdir, "f", 0, true }, { __NR_execveat, "fE00k", AT_EMPTY_PATH, true },
-	{ __NR_linkat, "fEkN0", AT_FDCWD, true },
+	CALL(lseek, FD, OFFSET, BITS),
+	CALL(read, FD, BUFFER, COUNT),
+	CALL(preadv2, FD, BUFFER_IOV, ONE, OFFSET, ZERO, BITS),
+	CALL(fadvise64, FD, OFFSET, LENGTH, BITS),
+	CALL(readahead, FD, OFFSET, LENGTH),
+	CALL(sync_file_range, FD, OFFSET, LENGTH, BITS),
+	CALL(fsync, FD),
+	CALL(syncfs, FD),
+	CALL(flock, FD, BITS),
+	CALL_VALUE(F_SETFL, fcntl, FD, VALUE, HIGH_BYTE),
+	CALL_VALUE(F_ADD_SEALS, fcntl, FD, VALUE, BYTE),
+	CALL_VALUE(F_SETLEASE, fcntl, FD, VALUE, BITS),
+	CALL_VALUE(F_NOTIFY, fcntl, FD, VALUE, HIGH_BYTE),
+	CALL_VALUE(F_SETPIPE_SZ, fcntl, FD, VALUE, BYTE),
+	CALL_VALUE(F_SETSIG, fcntl, FD, VALUE, BYTE),
+	CALL_VALUE(FIGETBSZ, ioctl, FD, VALUE, BUFFER),
+	CALL_VALUE(FIBMAP, ioctl, FD, VALUE, BUFFER),
+	CALL_VALUE(FIONREAD, ioctl, FD, VALUE, BUFFER),
+	CALL_VALUE(FIOASYNC, ioctl, FD, VALUE, BUFFER),
+	CALL_VALUE(FIOQSIZE, ioctl, FD, VALUE, BUFFER),
+	CALL_VALUE(FIFREEZE, ioctl, FD, VALUE, BUFFER),
+	CALL_VALUE(FICLONE, ioctl, FD, VALUE, SINK_FD),
+	CALL_VALUE(FS_IOC_GETFLAGS, ioctl, FD, VALUE, BUFFER),
+	CALL_VALUE(FS_IOC_FSGETXATTR, ioctl, FD, VALUE, BUFFER),
+	CALL_VALUE(FS_IOC_SETFLAGS, ioctl, FD, VALUE, BUFFER),
+	REFUSED(fchmod, FD, HIGH_BYTE),
+	REFUSED(fchown, FD, BYTE, BYTE),
+	REFUSED(utimensat, FD, ZERO, ZERO, ZERO),
+	CALL(fstat, FD, BUFFER),
+	CALL(fstatfs, FD, BUFFER),
+	CALL_VALUE(AT_EMPTY_PATH, statx, FD, EMPTY_STRING, VALUE, BYTE, BUFFER),
+	CALL(fgetxattr, FD, XATTR_NAME, BUFFER, BYTE),
+	CALL(flistxattr, FD, BUFFER, BYTE),
+	CALL_VALUE(AT_EMPTY_PATH, name_to_handle_at, FD, EMPTY_STRING, BUFFER, BUFFER, VALUE),
+	CALL(cachestat, FD, BUFFER, BUFFER, ZERO),
+	CALL(splice, PIPE_READ, ZERO, SINK_FD, ZERO, ONE_PAGE, SPLICE_FLAGS),
+	REFUSED(write, FD, BUFFER, BYTE),
+	REFUSED(pwritev2, FD, BUFFER_IOV, ONE, OFFSET, ZERO, BITS),
+	REFUSED(ftruncate, FD, OFFSET),
+	REFUSED(fallocate, FD, BITS, OFFSET, LENGTH),
+	REFUSED(splice, FD, OFFSET_POINTER, PIPE_WRITE, ZERO, ONE_PAGE, SPLICE_FLAGS),
+	REFUSED(splice, PIPE_READ, ZERO, FD, OFFSET_POINTER, ONE_PAGE, SPLICE_FLAGS),
+	REFUSED(sendfile, PIPE_WRITE, FD, OFFSET_POINTER, ONE_PAGE),
+	REFUSED(sendfile, SINK_FD, FD, OFFSET_POINTER, ONE_PAGE),
+	REFUSED(sendfile, FD, MEM_FD, OFFSET_POINTER, ONE_PAGE),
+	REFUSED(copy_file_range, FD, OFFSET_POINTER, SINK_FD, ZERO, ONE_PAGE, ZERO),
+	REFUSED(copy_file_range, SINK_FD, OFFSET_POINTER, FD, ZERO, ONE_PAGE, ZERO),
+	REFUSED(copy_file_range, FD, OFFSET_POINTER, FD, ZERO, ONE_PAGE, ZERO),
+	REFUSED(fsetxattr, FD, XATTR_NAME, BUFFER, BYTE, ZERO),
+	REFUSED(getdents64, FD, BUFFER, COUNT),
+	REFUSED(fchdir, FD),
+	REFUSED_VALUE(AT_EMPTY_PATH, execveat, FD, EMPTY_STRING, ZERO, ZERO, VALUE),
+	REFUSED_VALUE(AT_FDCWD, linkat, FD, EMPTY_STRING, VALUE, XATTR_NAME, ZERO),
 };
 
 struct call_state {
 	__u8 *at;
 	loff_t offset;
-	struct iovec here, there;
+	struct iovec buffer, there;
 	__u64 uffdio[5];
 };
 
-static __u64 take_argument(const struct instance *i, const struct call *call, char kind,
-			   struct call_state *state)
+/* Fill struct uffdio_copy, or with @copy false struct uffdio_range and a mode. */
+static __u64 take_uffdio(const struct instance *i, struct call_state *state, bool copy)
 {
-	const __u64 constants[128] = {
-		['f'] = i->fd, ['m'] = mem, ['s'] = sink, ['r'] = pipes[0], ['w'] = pipes[1],
-		['b'] = (__u64)buffer, ['P'] = PAGE, ['E'] = (__u64)"", ['N'] = (__u64)"user.a",
-		['k'] = call->k, ['1'] = 1, ['i'] = (__u64)&state->here,
-		['t'] = (__u64)&state->there, ['O'] = (__u64)&state->offset, ['g'] = self,
-		['u'] = uffd, ['R'] = (__u64)state->uffdio, ['C'] = (__u64)state->uffdio,
+	__u64 *field = state->uffdio, length;
+
+	*field = (__u64)take_address(i);
+	length = within((__u8 *)*field++, take_length(i));
+	if (copy && length > sizeof(buffer))
+		length = PAGE;
+	if (copy)
+		*field++ = (__u64)buffer;
+	*field++ = length;
+	*field = take(1) & 7;
+	return (__u64)state->uffdio;
+}
+
+static __u64 take_argument(const struct instance *i, const struct call *call,
+			   enum argument argument, struct call_state *state)
+{
+	const __u64 constants[NR_CONSTANTS] = {
+		[ONE] = 1, [VALUE] = call->value, [FD] = i->fd, [MEM_FD] = mem,
+		[SINK_FD] = sink, [PIPE_READ] = pipes[0], [PIPE_WRITE] = pipes[1],
+		[UFFD] = uffd, [PID] = self, [BUFFER] = (__u64)buffer, [ONE_PAGE] = PAGE,
+		[EMPTY_STRING] = (__u64)"", [XATTR_NAME] = (__u64)"user.a",
 	};
 	unsigned int byte;
-	__u64 length;
 
-	switch (kind) {
-	case 'a':
+	switch (argument) {
+	case ADDRESS:
 		state->at = take_address(i);
 		return (__u64)state->at;
-	case 'l':
+	case LENGTH:
 		return within(state->at, take_length(i));
-	case 'd':
+	case OFFSET:
 		return take_offset(i);
-	case 'O':
+	case OFFSET_POINTER:
 		state->offset = take(1) * 64;
-		return state->offset & 64 ? 0 : constants['O'];
-	case 'c':
+		return state->offset & 64 ? 0 : (__u64)&state->offset;
+	case COUNT:
 		return take(1) * 64;
-	case 'v':
+	case BYTE:
 		return take(1);
-	case 'V':
+	case HIGH_BYTE:
 		return take(1) << 8;
-	case 'x':
+	case BITS:
 		return take(1) & 31;
-	case 'n':
+	case SPLICE_FLAGS:
 		return (take(1) & 31) | SPLICE_F_NONBLOCK;
-	case 'p':
-		byte = take(1);	/* PROT_GROWSDOWN and PROT_GROWSUP too */
+	case PROT:
+		byte = take(1);
 		return (byte & 15) | (byte & 48) << 20;
-	case 'i':
-		state->here = (struct iovec){ buffer, take(1) * 64 };
-		break;
-	case 't':
+	case BUFFER_IOV:
+		state->buffer = (struct iovec){ buffer, take(1) * 64 };
+		return (__u64)&state->buffer;
+	case ADDRESS_IOV:
 		state->there.iov_base = take_address(i);
 		state->there.iov_len = take(1) * 64;
-		break;
-	case 'C':
-		state->uffdio[1] = (__u64)buffer;
-		fallthrough;
-	case 'R':
-		/* destination, if any source, length, mode */
-		state->uffdio[0] = (__u64)take_address(i);
-		length = within((__u8 *)state->uffdio[0], take_length(i));
-		if (kind == 'C' && length > sizeof(buffer))
-			length = PAGE;
-		state->uffdio[kind == 'R' ? 1 : 2] = length;
-		state->uffdio[kind == 'R' ? 2 : 3] = take(1) & 7;
-		break;
+		return (__u64)&state->there;
+	case UFFD_RANGE:
+	case UFFD_COPY:
+		return take_uffdio(i, state, argument == UFFD_COPY);
+	default:
+		return constants[argument];
 	}
-	return constants[(int)kind];
 }
 
 static void make_call(const struct instance *i, const struct call *call)
 {
 	struct call_state state = { .at = (__u8 *)ARENA };
-	__u64 args[6] = {};
+	__u64 args[6];
 
-	for (unsigned int n = 0; call->args[n]; n++)
+	for (unsigned int n = 0; n < ARRAY_SIZE(args); n++)
 		args[n] = take_argument(i, call, call->args[n], &state);
+	/* A sealed mapping would remain in the arena. */
 	if (call->nr == __NR_mseal && !child)
-		return;		/* for ever */
+		return;
 	if (syscall(call->nr, args[0], args[1], args[2], args[3], args[4], args[5]) >= 0 &&
 	    call->refused)
-		fail("system call %d (%s) is granted", call->nr, call->args);
+		fail("%s() succeeded (row %td of file_calls)", call->name, call - file_calls);
 }
 
 static void call_on_range(struct instance *i)
@@ -610,7 +692,7 @@ static void open_again(struct instance *i)
 	if (i->fd >= 0 &&
 	    (readlink(path, (char *)buffer, sizeof(buffer)) != sizeof(expected) - 1 ||
 	     memcmp(buffer, expected, sizeof(expected) - 1)))
-		fail("the link of the descriptor is another");
+		fail("/proc/self/fd/N is not a link to %s", expected);
 	fd = open(path, take(3) & ~O_CREAT);
 	if (fd >= 0 && !(fcntl(fd, F_GETFL) & O_PATH))
 		fail("the file was opened again");
@@ -628,7 +710,7 @@ static void read_back(struct instance *i)
 	if (offset < PAGE)
 		left = PAGE - offset;
 	if (n != (ssize_t)(length < left ? length : left) || memcmp(buffer, i->code + offset, n))
-		fail("pread(%llx, %llx) returned %zd, or other code", length, offset, n);
+		fail("pread(%llx, %llx) returned %zd bytes, or wrong ones", length, offset, n);
 }
 
 static void renew(struct instance *i)
@@ -650,10 +732,10 @@ static void imply_exec(struct instance *i)
 
 #define refused(call) do {						\
 	if ((call) >= 0)						\
-		fail("granted: " #call);				\
+		fail(#call " succeeded");				\
 } while (0)
 
-/* The promises */
+/* Checks */
 
 static const struct instance *instance_of(const struct procmap_query *vma)
 {
@@ -664,7 +746,7 @@ static const struct instance *instance_of(const struct procmap_query *vma)
 	return NULL;
 }
 
-/* Call the trampoline of x86_64 @code, if a slot can be filled where it wants one. */
+/* Call an x86_64 trampoline if its slot can be filled. */
 static void check_call(const struct trampfd_create_args *args, __u8 *code)
 {
 	struct trampfd_slot64 *slot = (void *)(code + args->table_offset);
@@ -674,7 +756,7 @@ static void check_call(const struct trampfd_create_args *args, __u8 *code)
 	};
 	__u64 (*call)(const __u8 *code) = (void *)call_saving_all;
 	int signal, differs = 1;
-	static __u64 got;	/* in no register, which longjmp() might restore */
+	static __u64 got;	/* static: longjmp() could restore a register */
 
 	if (args->abi != TRAMPFD_ABI_X86_64 ||
 	    (__u64)slot < ARENA || (__u64)(slot + 1) > ARENA_END)
@@ -687,7 +769,7 @@ static void check_call(const struct trampfd_create_args *args, __u8 *code)
 		return;
 	signal = guarded(got = call(code));
 	if (signal || got != (args->mode == TRAMPFD_MODE_DATA ? fill.data : (__u64)slot))
-		fail("a call ended with signal %d, or returned %llx", signal, got);
+		fail("a call caused signal %d or returned %llx", signal, got);
 }
 
 static void check_page(const struct instance *i, const struct procmap_query *vma, __u8 *page)
@@ -702,7 +784,7 @@ static void check_page(const struct instance *i, const struct procmap_query *vma
 	signal = guarded(differs = offset < i->args.table_offset ?
 				   memcmp(page, i->code, PAGE) : *page);
 	if (offset >= i->args.table_offset ? signal != SIGBUS : signal || differs)
-		fail("signal %d at offset %llx, or other code", signal, offset);
+		fail("code at offset %llx: signal %d or wrong contents", offset, signal);
 	if (signal || !(vma->vma_flags & PROCMAP_QUERY_VMA_EXECUTABLE))
 		return;
 	/* The first trampoline and the last */
@@ -711,8 +793,8 @@ static void check_page(const struct instance *i, const struct procmap_query *vma
 }
 
 /*
- * What begins in the table can be a mapping of code that has lost its beginning:
- * it may be executable, but nothing is there.  A table may be neither.
+ * A mapping that starts in the range of the table is a table, or the rest of a mapping
+ * of code.  The latter may be executable, but accesses are SIGBUS.
  */
 static void check_mapping(const struct instance *i, struct procmap_query *vma)
 {
@@ -769,7 +851,7 @@ static void check_kernel_log(void)
 		line[n < 0 ? 0 : n] = 0;
 		for (unsigned int c = 0; c < ARRAY_SIZE(complaints); c++)
 			if (strstr(line, complaints[c]))
-				fail("the kernel complains: %s", line);
+				fail("the kernel logged: %s", line);
 	}
 }
 
@@ -787,12 +869,12 @@ static void open_own(void)
 	mem = open("/proc/self/mem", O_RDWR | O_CLOEXEC);
 	maps = open("/proc/self/maps", O_RDONLY | O_CLOEXEC);
 	if (mem < 0 || maps < 0)
-		fail("/proc cannot be used: errno %d", errno);
+		fail("cannot open files in /proc: errno %d", errno);
 }
 
 static void run(void);
 
-/* By far the slowest */
+/* Run the rest of the input in a child first.  This is by far the slowest operation. */
 static void fork_off(struct instance *i)
 {
 	int status;
@@ -805,7 +887,7 @@ static void fork_off(struct instance *i)
 	pid = fork();
 	if (!pid) {
 		child = true;
-		/* None of these are its own. */
+		/* Open these for the child itself. */
 		close(uffd);
 		close(mem);
 		close(maps);
@@ -819,7 +901,7 @@ static void fork_off(struct instance *i)
 	while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
 		;
 	if (status)
-		fail("status %x of a child", status);
+		fail("wait status %#x of a child", status);
 }
 
 static void run(void)
@@ -852,12 +934,12 @@ static void tidy(void)
 	while (nr_instances)
 		close(instances[--nr_instances].fd);
 	if (dup(maps) != first_fd)
-		fail("a descriptor is left");
+		fail("a descriptor leaked");
 	close(first_fd);
 }
 
-/* The coverage of this execution */
-static void pass_on(void)
+/* Pass the coverage of this execution to libFuzzer. */
+static void report_coverage(void)
 {
 	__u64 n = __atomic_load_n(&cover[0], __ATOMIC_RELAXED), last = 0;
 
@@ -873,15 +955,15 @@ static void pass_on(void)
 	}
 }
 
-/* Should the kernel kill this program, the input stays there. */
-static void keep(const __u8 *data, size_t size)
+/* Save the input, in case the kernel kills this program. */
+static void save_input(const __u8 *data, size_t size)
 {
 	static int fd = -1;
 
 	if (fd < 0)
 		fd = open("/tmp/fuzz/running", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (ftruncate(fd, size) || pwrite(fd, data, size, 0) != (ssize_t)size)
-		fail("an input cannot be kept: errno %d", errno);
+		fail("cannot save the input: errno %d", errno);
 }
 
 int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
@@ -890,33 +972,30 @@ int LLVMFuzzerTestOneInput(const __u8 *data, size_t size)
 	long before, growth;
 	unsigned int times = 0;
 
-	keep(data, size);
+	save_input(data, size);
 	if (!first_fd) {
 		first_fd = dup(maps);
 		close(first_fd);
 	}
-	/*
-	 * An inode may be there to stay because it is cached, but not one more
-	 * each time.
-	 */
+	/* Inodes may be cached, but their number must not grow each time. */
 	do {
 		before = nr_inodes();
 		__atomic_store_n(&cover[0], 0, __ATOMIC_RELAXED);
 		in = data;
 		in_end = data + size;
 		run();
-		pass_on();
+		report_coverage();
 		tidy();
 		growth = nr_inodes() - before;
 		grown += growth;
 	} while (growth > 0 && ++times < 5);
 	if (times == 5 || grown > 500)
-		fail("inodes are left: %ld now, %ld in all", growth, grown);
+		fail("inodes leaked: %ld this time, %ld in total", growth, grown);
 	check_kernel_log();
 	return 0;
 }
 
-/* Which places of the kernel were reached; harness/fuzz/fuzz.sh says what they are. */
+/* Write the kernel addresses that were reached, for harness/fuzz/coverage.py. */
 static void list_seen(void)
 {
 	FILE *file = fopen("/tmp/fuzz/pcs", "w");
@@ -925,7 +1004,7 @@ static void list_seen(void)
 		if (seen[pc])
 			fprintf(file, "%llx\n", TEXT + pc);
 	if (!file || fclose(file))
-		fail("the coverage cannot be written");
+		fail("cannot write the coverage");
 }
 
 int LLVMFuzzerInitialize(int *argc, char ***argv)
@@ -934,7 +1013,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	struct sigaction action = { .sa_sigaction = on_fault, .sa_flags = SA_NODEFER | SA_SIGINFO };
 	struct uffdio_api api = {
 		.api = UFFD_API,
-		/* A fault that nobody answers is not to be waited for. */
+		/* No thread handles faults, so do not wait for it. */
 		.features = UFFD_FEATURE_SIGBUS | UFFD_FEATURE_WP_ASYNC | UFFD_FEATURE_POISON,
 	};
 	int kcov = open("/sys/kernel/debug/kcov", O_RDWR | O_CLOEXEC), frame;
@@ -954,7 +1033,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	if (kmsg < 0 || lseek(kmsg, 0, SEEK_END) < 0 || inodes < 0 || sink < 0 || frame < 0 ||
 	    pipe2(pipes, O_NONBLOCK | O_CLOEXEC) || ioctl(uffd, UFFDIO_API, &api) ||
 	    ftruncate(frame, FRAME_SIZE))
-		fail("this kernel lacks something: errno %d", errno);
+		fail("the kernel lacks a feature: errno %d", errno);
 	mmap((void *)FRAME, FRAME_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, frame, 0);
 	mmap((void *)FRAME_READONLY, FRAME_SIZE, PROT_READ, MAP_SHARED | MAP_FIXED, frame, 0);
 
@@ -963,7 +1042,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv)
 	cover = mmap(NULL, COVER_SIZE * sizeof(*cover), PROT_READ | PROT_WRITE, MAP_SHARED,
 		     kcov, 0);
 	if (cover == MAP_FAILED || ioctl(kcov, KCOV_ENABLE, KCOV_TRACE_PC))
-		fail("KCOV cannot be used: errno %d", errno);
+		fail("cannot use KCOV: errno %d", errno);
 	atexit(list_seen);
 	return 0;
 }

@@ -1,37 +1,36 @@
 #!/bin/bash
-# Fuzzes the system call and what can be done with its files in a guest
-# (harness/fuzz/fuzz.c says how), with an engine that keeps what reaches something new
-# in our kernel files and those that they lean on.
-#   fuzz.sh [SECONDS]     go on from the corpus of the last run
+# Fuzzes the system call and operations on its files in a guest: see
+# harness/fuzz/fuzz.c. The engine keeps inputs that increase the coverage of our kernel
+# files and of some that they use.
+#   fuzz.sh [SECONDS]     continue with the corpus of the last run
 #   fuzz.sh INPUT         run one input, such as one of $WORK/fuzz/crashes
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/arch.sh
 . "$ROOT/harness/kernel/arch.sh"
 
-arch=x86_64 # the decoder and the calls of fuzz.c are for it
+arch=x86_64 # fuzz.c supports only x86_64
 kernel=$arch-kcov
 objects="fs/trampfd/geometry.o fs/trampfd/code.o fs/trampfd/inode.o arch/x86/kernel/trampfd.o"
 dir=$WORK/fuzz
-# Faults are its own to handle; no thread, as it forks; a minute for one input,
-# which takes milliseconds, is a hang.
+# The program handles faults itself. An input takes milliseconds; a minute is a hang.
 options="-handle_segv=0 -handle_bus=0 -handle_ill=0 -rss_limit_mb=0 -timeout=60"
 options+=" -max_len=128 -len_control=0 -print_final_stats=1 -artifact_prefix=/tmp/fuzz/crashes/"
-# Not of what it says
+# Messages to suppress
 quiet='/NEW \|REDUCE \|RELOAD \|WARNING: Failed\|Recommended\|recommended\|# Uses: /d'
 
 build_program() {
 	local include engine cc
 	include=$("$ROOT/harness/kernel/headers.sh" $arch)
 	engine=$(ls /usr/lib/llvm-19/lib/clang/*/lib/linux/libclang_rt.fuzzer-x86_64.a) ||
-		die "libFuzzer is not there: install the package libclang-rt-19-dev"
+		die "libFuzzer is missing: install the package libclang-rt-19-dev"
 	cc=$(fact cc $arch)
 	$cc -static -O2 -Wall -Wextra -Wno-missing-field-initializers -isystem "$include" \
 		-o "$dir/fuzz" "$ROOT/harness/fuzz/fuzz.c" "$engine" -lstdc++ -lm
 }
 
-# In the guest. What it leaves goes out behind its other output, as text. One that
-# the kernel killed, or holds for ever, could not save its input.
+# A script for the guest. It prints the resulting files as text after the program's
+# output. If the kernel kills the program or it hangs, the script saves its input.
 guest_script() { # MINUTES ARGUMENT...
 	local minutes=$1
 	shift
@@ -58,8 +57,8 @@ coverage() {
 	(cd "$WORK/$kernel" && python3 "$ROOT/harness/fuzz/coverage.py" "$dir/pcs" vmlinux $objects)
 }
 
-# Runs it, and takes apart what comes out: what to look at, and what to keep. On a
-# busy host the guest's clock, by which the engine ends, is several times slower.
+# Runs the program and extracts the resulting files from the output. On a busy host the
+# guest's clock, by which the engine ends, is several times slower.
 fuzz() { # MINUTES ARGUMENT...
 	local run status=0
 	run=$(mktemp -d "$dir/run.XXXXXX")
@@ -74,7 +73,7 @@ fuzz() { # MINUTES ARGUMENT...
 		CONSOLE=$LOG/fuzz.console "$ROOT/harness/guest/vm.sh" $kernel "$run/fuzz.guest" </dev/null |
 		tee "$LOG/fuzz.log" | sed -u "/^== left/,\$d; $quiet" || status=$?
 	sed '1,/^== left/d' "$LOG/fuzz.log" | base64 -d | tar -xz -C "$run/left" --no-same-owner ||
-		die "nothing came out of the guest (log: $LOG/fuzz.log, console: $LOG/fuzz.console)"
+		die "the guest printed no files (log: $LOG/fuzz.log, console: $LOG/fuzz.console)"
 	cp -R "$run/left/crashes/." "$dir/crashes/"
 	if [ -z "$input" ]; then
 		rm -rf "$dir/corpus"
@@ -83,9 +82,9 @@ fuzz() { # MINUTES ARGUMENT...
 		say "corpus: $(find "$dir/corpus" -type f | wc -l) inputs, in $dir/corpus"
 	fi
 	for crash in "$run"/left/crashes/*; do
-		[ ! -e "$crash" ] || say "found with make fuzz INPUT=$dir/crashes/$(basename "$crash")"
+		[ ! -e "$crash" ] || say "to repeat: make fuzz INPUT=$dir/crashes/$(basename "$crash")"
 	done
-	[ $status = 0 ] || die "not all is well: see above, $LOG/fuzz.log and $LOG/fuzz.console"
+	[ $status = 0 ] || die "the fuzzer failed: see above, $LOG/fuzz.log and $LOG/fuzz.console"
 }
 
 open_work

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * trampfd: what an architecture tells the KUnit tests of its trampolines.
+ * trampfd: the interface between the KUnit tests and the architectures.
  *
- * The tests (fs/trampfd/trampfd_kunit.c) generate the code of every geometry; an
- * architecture decodes a trampoline and follows it, instruction by instruction,
- * to its jump.  It says what each instruction does, the tests say whether that
- * is what was promised.
+ * The tests (fs/trampfd/tests/trampfd_kunit.c) generate the code of every geometry.
+ * The architecture decodes each trampoline and follows it to its jump.  The tests then
+ * compare the state at the jump with the mode's definition.
  */
 #ifndef _KUNIT_TRAMPFD_H
 #define _KUNIT_TRAMPFD_H
@@ -13,13 +12,13 @@
 #include <linux/trampfd.h>
 #include <linux/types.h>
 
-#define TRAMPFD_OFFSET_NONE	U32_MAX	/* of what is not in code or table */
+#define TRAMPFD_OFFSET_NONE	U32_MAX	/* an address outside code and table */
 
 /**
- * struct trampfd_value - what is known of the contents of a register
- * @kind: As the caller left it; an address; or loaded from memory.
- * @offset: The address, or where it was loaded from, in bytes from the start of
- *	the code; or %TRAMPFD_OFFSET_NONE.
+ * struct trampfd_value - the contents of a register
+ * @kind: Unchanged, an address, or loaded from memory.
+ * @offset: The address, or the address it was loaded from, in bytes from the start
+ *	of the code; or %TRAMPFD_OFFSET_NONE.
  */
 struct trampfd_value {
 	enum trampfd_value_kind {
@@ -29,10 +28,10 @@ struct trampfd_value {
 };
 
 /**
- * struct trampfd_machine - what a trampoline leaves behind at its jump
- * @regs: By the number that the instructions have for the register.
- * @target: Where the jump goes to; unchanged before it.
- * @pushed: Bit n: register n was pushed, as the caller left it.
+ * struct trampfd_machine - the state at the jump of a trampoline
+ * @regs: Registers by their number in instructions.
+ * @target: The destination of the jump.
+ * @pushed: Bit n is set if register n was pushed unchanged.
  */
 struct trampfd_machine {
 	struct trampfd_value regs[32];
@@ -41,15 +40,14 @@ struct trampfd_machine {
 };
 
 /**
- * struct trampfd_decoder - how to read the instructions of an ABI
- * @word_size: Of each of a slot's two words, in bytes.
- * @stack_pointer: Its number in &trampfd_machine.regs.
- * @follow: Follow the trampoline that begins @start bytes behind @code, from an
- *	@m of zeroes; what is wrong with it, or NULL.  Wrong is: no landing pad
- *	where the ABI has them, an instruction that it does not know, and one
- *	after the jump that does not trap.
- * @has_system_call: What is wrong if these @size bytes hold a system call in a
- *	state in which they could be executed, or NULL.
+ * struct trampfd_decoder - the instructions of an ABI
+ * @word_size: Size of each of the two words of a slot, in bytes.
+ * @stack_pointer: Number of the stack pointer in &trampfd_machine.regs.
+ * @follow: Follow the trampoline at @code + @start from an @m of zeroes.  Return
+ *	NULL, or what is wrong: no landing pad although the ABI has them, an unknown
+ *	instruction, or an instruction after the jump that does not trap.
+ * @has_system_call: Return NULL, or what is wrong: the @size bytes at @code contain
+ *	a system call instruction of a state in which they could be executed.
  */
 struct trampfd_decoder {
 	unsigned int word_size;
@@ -61,12 +59,12 @@ struct trampfd_decoder {
 };
 
 /**
- * arch_trampfd_decoder() - the decoder of an ABI
- * @abi: One for which arch_trampfd_abi() has a description.
+ * arch_trampfd_decoder() - get the decoder of an ABI
+ * @abi: An ABI that arch_trampfd_abi() describes.
  */
 const struct trampfd_decoder *arch_trampfd_decoder(enum trampfd_abi abi);
 
-/* AArch32, which arm and arm64 have in common */
+/* AArch32, shared by arm and arm64 */
 extern const struct trampfd_decoder trampfd_arm_decoder;
 
 #endif /* _KUNIT_TRAMPFD_H */

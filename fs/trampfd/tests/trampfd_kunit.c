@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * KUnit tests of trampfd: the page of code of every geometry is decoded, and each
- * trampoline in it followed to what it leaves in the registers and where it
- * jumps to; and the lifetime of such a page.
+ * KUnit tests of trampfd: decode the code of every geometry, follow each trampoline to
+ * its jump, and check the registers there; and test the lifetime of pages of code.
  */
 #include <kunit/test.h>
 #include <kunit/trampfd.h>
@@ -17,13 +16,13 @@
 #include <linux/sched.h>
 #include <linux/uaccess.h>
 
-#include "internal.h"
+#include "../internal.h"
 
-/* Whether a followed trampoline did what its mode promises, and no more. */
-static const char *judge(const struct trampfd_machine *m,
-			 const struct trampfd_create_args *g,
-			 const struct trampfd_decoder *decoder, u32 slot,
-			 u32 *data_reg)
+/* Return what is wrong with the state at the jump, or NULL, and set @data_reg. */
+static const char *check_state(const struct trampfd_machine *m,
+			       const struct trampfd_create_args *g,
+			       const struct trampfd_decoder *decoder, u32 slot,
+			       u32 *data_reg)
 {
 	bool loads = g->mode == TRAMPFD_MODE_DATA;
 	u32 changed = 0, data = 0;
@@ -31,7 +30,7 @@ static const char *judge(const struct trampfd_machine *m,
 
 	if (m->target.kind != TRAMPFD_LOADED ||
 	    m->target.offset != slot + decoder->word_size)
-		return "jump not through slot.code";
+		return "the jump is not to slot.code";
 
 	for (reg = 0; reg < ARRAY_SIZE(m->regs); reg++) {
 		const struct trampfd_value *v = &m->regs[reg];
@@ -44,18 +43,18 @@ static const char *judge(const struct trampfd_machine *m,
 			data |= BIT(reg);
 	}
 	if (hweight32(data) != 1)
-		return "data register does not hold what it should";
+		return "no register, or more than one, contains the data";
 	if (changed & BIT(decoder->stack_pointer))
 		return "stack pointer changed";
 	if (hweight32(changed) != (g->scratch_reg ? 2 : 1))
 		return "another register changed";
 	if (m->pushed != (g->mode == TRAMPFD_MODE_PUSH ? data : 0))
-		return "pushed what should not be";
+		return "wrong words pushed";
 	*data_reg = data;
 	return NULL;
 }
 
-/* @code is two pages: code may be entered at the end of one and go on. */
+/* @code is two pages, because execution can run on from one page to the next. */
 static void check_geometry(struct kunit *test, u8 *code,
 			   const struct trampfd_create_args *g)
 {
@@ -72,9 +71,9 @@ static void check_geometry(struct kunit *test, u8 *code,
 		struct trampfd_machine m = {};
 
 		err = decoder->follow(&m, code, g, i) ?:
-		      judge(&m, g, decoder, i + g->table_offset, &data_reg);
+		      check_state(&m, g, decoder, i + g->table_offset, &data_reg);
 		if (!err && i && data_reg != first_reg)
-			err = "not the data register of the others";
+			err = "the data register differs between trampolines";
 		first_reg = data_reg;
 	}
 	KUNIT_ASSERT_NULL_MSG(test, err, "%s: data_reg %u scratch_reg %u stride %u offset %u",
@@ -103,7 +102,7 @@ static const struct trampfd_param params[] = {
 
 static const char * const mode_names[] = { "DATA", "SLOT", "PUSH" };
 
-/* Those that this kernel has */
+/* The ABIs that this kernel has */
 static const void *next_param(struct kunit *test, const void *prev,
 			      char *desc)
 {
@@ -121,7 +120,7 @@ static const void *next_param(struct kunit *test, const void *prev,
 	return NULL;
 }
 
-/* The next geometry of the mode after @g; all of them, from one of zeroes */
+/* Advance @g, which starts as zeroes, to the next geometry of the mode. */
 static bool next_geometry(const struct trampfd_param *param,
 			  struct trampfd_create_args *g)
 {
@@ -144,8 +143,8 @@ static bool next_geometry(const struct trampfd_param *param,
 }
 
 /*
- * Each trampoline of each geometry reaches its own slot, changes nothing else,
- * traps where it ends, and no byte sequence in the code is a system call.
+ * Each trampoline reaches its own slot and changes no other register, the bytes after
+ * it trap, and no bytes in the code are a system call instruction.
  */
 static void reaches_own_slot(struct kunit *test)
 {
@@ -174,7 +173,7 @@ static struct trampfd_code *get_code(struct kunit *test,
 	return code;
 }
 
-/* Instances of a geometry have one page, and those of two have two. */
+/* Instances share a page if and only if they have the same geometry. */
 static void geometry_has_one_page(struct kunit *test)
 {
 	const struct trampfd_param *param = test->param_value;
@@ -188,18 +187,18 @@ static void geometry_has_one_page(struct kunit *test)
 	KUNIT_EXPECT_PTR_NE(test, code->page, get_code(test, &g)->page);
 }
 
-/* Get a page that is not the one of @code now, but has its contents. */
+/* Get a page, and expect a copy of the current page of @code. */
 static struct page *get_another_page(struct kunit *test, struct trampfd_code *code)
 {
-	struct page *now = code->page, *page = trampfd_get_page(code);
+	struct page *current_page = code->page, *page = trampfd_get_page(code);
 
 	KUNIT_ASSERT_NOT_NULL(test, page);
-	KUNIT_EXPECT_PTR_NE(test, now, page);
-	KUNIT_EXPECT_MEMEQ(test, page_address(page), page_address(now), PAGE_SIZE);
+	KUNIT_EXPECT_PTR_NE(test, current_page, page);
+	KUNIT_EXPECT_MEMEQ(test, page_address(page), page_address(current_page), PAGE_SIZE);
 	return page;
 }
 
-/* The counts of a page would wrap: it is not mapped again. */
+/* A page with TRAMPFD_MAX_PAGE_REFS references is not shared further. */
 static void count_does_not_wrap(struct kunit *test)
 {
 	struct trampfd_create_args g = { .stride = 1024 };
@@ -239,7 +238,7 @@ static void touch(struct kunit *test, unsigned long addr)
 	KUNIT_ASSERT_EQ(test, 0, copy_from_user(&byte, (u8 __user *)addr, 1));
 }
 
-/* Nor is it mapped around a fault. */
+/* Likewise for pages that are mapped around a fault */
 static void count_does_not_wrap_around_faults(struct kunit *test)
 {
 	struct trampfd_create_args g = { .stride = 1024 };
@@ -265,7 +264,7 @@ static void count_does_not_wrap_around_faults(struct kunit *test)
 			TRAMPFD_MAX_PAGE_REFS + 1 - refs);
 }
 
-/* Nor by fork() when it copies the page tables of a mapping with guards. */
+/* Likewise for fork(), which copies the page tables of mappings with guards */
 static void count_does_not_wrap_at_fork(struct kunit *test)
 {
 	struct trampfd_create_args g = { .stride = 1024 };
@@ -286,7 +285,7 @@ static void count_does_not_wrap_at_fork(struct kunit *test)
 	fput(vma.vm_file);
 }
 
-/* The memory of a page failed: another takes its place, and stays there. */
+/* A page whose memory has failed is replaced once. */
 static void failed_memory_is_replaced(struct kunit *test)
 {
 #ifdef CONFIG_MEMORY_FAILURE

@@ -21,7 +21,7 @@ struct trampfd_create_args;
  *	of the method's. @handle is for what else it has to know of each. Returns how
  *	many there are, fewer than @n if it can make no more; errno says why.
  * @set: Give number i the data @data + i; NULL if it can not.
- * @free: Free one; NULL if its user had to keep the books on its own.
+ * @free: Free one; NULL if the method does not record which ones are in use.
  * @release: Give all back at once; NULL if it has @free.
  * @base: What times of its calls are compared with; NULL: with nothing.
  * @slow: It makes system calls for each: not for very many.
@@ -56,7 +56,7 @@ extern const struct method method_plain, method_rwx, method_toggle_each, method_
 int trampfd_open(struct trampfd_create_args *a);
 char *trampfd_map(const struct trampfd_create_args *a, int fd, size_t size);
 
-/* Touches the books that methods without a library keep of what they mapped. */
+/* Touches the lists in which methods without a library record their mappings. */
 void methods_prepare(void);
 
 /*

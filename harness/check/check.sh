@@ -1,30 +1,30 @@
 #!/bin/bash
-# Every check, the quick ones first; the last line counts them. One that fails
-# does not stop the others.
+# Runs every check, the quick ones first, and counts the results in its last line. If a
+# check fails, the others still run.
 #   check.sh [--all] [ARCH...]            default: every architecture
-#   check.sh [--all] --kernels KERNEL...  only what is run in these kernels, such as
+#   check.sh [--all] --kernels KERNEL...  only the checks in these kernels, such as
 #                                         x86_64, arm64-64k or i386-without-trampfd
-# Over BASE alone if that is set; else over the first of series/bases and then, in
-# kernels, over the others. TIMEOUT: the seconds that a guest has, on a busy machine.
+# If BASE is set, uses only this base. Otherwise uses the first of series/bases, and the
+# others for checks in kernels. TIMEOUT: seconds for each guest, for busy machines.
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/arch.sh
 . "$ROOT/harness/kernel/arch.sh"
 # shellcheck source=harness/kernel/overlay.sh
 . "$ROOT/harness/kernel/overlay.sh"
-# shellcheck source=harness/check/steps.sh
-. "$ROOT/harness/check/steps.sh"
+# shellcheck source=harness/check/results.sh
+. "$ROOT/harness/check/results.sh"
 
 guest_kunit() { # KERNEL
 	local abis cat=$WORK/$1/cat
 	abis=$(fact abis "$1")
-	step "programs for $1" nolibc_cc "${abis%% *}" "$cat" "$ROOT/harness/guest/cat.c"
+	check "programs for $1" nolibc_cc "${abis%% *}" "$cat" "$ROOT/harness/guest/cat.c"
 	APPEND=kunit.enable=1 guest_tap "KUnit on $1" '    ' "$1" "$cat" /sys/kernel/debug/kunit/trampfd/results
 }
 
 lint_scripts() { cd "$ROOT" && shellcheck harness/*.sh harness/*/*.sh .ci/run; }
 
-# checkpatch does the kernel's C; the rest of the words are here.
+# checkpatch checks the spelling of kernel files, this of all others.
 lint_spelling() {
 	cd "$ROOT"
 	find . -type f ! -path './.git/*' ! -path './build/*' -print0 | xargs -0 codespell
@@ -34,7 +34,7 @@ lint_style() {
 	cd "$TREE"
 	mapfile -t files < <(ours .)
 	perl scripts/checkpatch.pl --strict --file "${files[@]}"
-	# enosys.c means it, libFuzzer has such names
+	# enosys.c tests for ENOSYS; libFuzzer's interface has CamelCase names.
 	perl scripts/checkpatch.pl --strict --ignore ENOSYS,CAMELCASE --file \
 		"$ROOT"/harness/{bench,check,fuzz,guest,libffi,lsm}/*.[ch] \
 		"$ROOT"/harness/runtimes/closures.c
@@ -49,7 +49,7 @@ lint_man() {
 	done
 }
 
-# Twice, for the include guard, and with nothing but the kernel's headers.
+# Includes the header twice, to test its guard, with only the kernel's headers available.
 header_stands_alone() { # ABI
 	local include cc cxx
 	cc=$(fact cc "$1")
@@ -61,7 +61,7 @@ header_stands_alone() { # ABI
 	$cxx -std=c++98 "$@" -x c++ /dev/null
 }
 
-# With the kernel's own checkers a test can take more than vm.sh's 300 s.
+# In kernels with debugging options a test can exceed the default timeout of vm.sh.
 run_selftests() { # KERNEL ABI
 	local test dir=$WORK/selftests/$2 TIMEOUT=${TIMEOUT:-900}
 	export TIMEOUT
@@ -71,16 +71,16 @@ run_selftests() { # KERNEL ABI
 }
 
 is_library_tested() { # ABI
-	case $1 in *_be) return 1 ;; esac # which Debian has no C library for
+	case $1 in *_be) return 1 ;; esac # Debian has no C library for these.
 }
 
-# On the kernel that most programs of it run on
+# Costs are recorded for the main kernel of each ABI.
 is_cost_known() { # KERNEL ABI
 	[ "$(fact kernel "$2")" = "$1" ]
 }
 
-# Both backends where the kernel has trampolines, else what is chosen by itself;
-# a tenth of a million trampolines unless it is for check-all
+# If the kernel has trampolines, the tests use both backends, otherwise the library's
+# choice. Without --all they use 100,000 trampolines instead of a million.
 library_tests() { # KERNEL
 	local abi abis dir test TIMEOUT=${TIMEOUT:-900}
 	export TIMEOUT
@@ -91,7 +91,7 @@ library_tests() { # KERNEL
 		for test in $(<"$dir/tests"); do
 			# shellcheck disable=SC2086 # none or one
 			guest_tap "$test, $abi on $1" '' "$1" "$dir/$test" $quick
-			# Debian's C library of armhf is to be loaded with pages of 4 KiB alone.
+			# Debian's C library for armhf can only be loaded with pages of 4 KiB.
 			case $abi,$1 in arm,*-16k | arm,*-64k) continue ;; esac
 			# shellcheck disable=SC2086
 			FILES=$(xargs <"$dir/shared.files") guest_tap "$test, shared library, $abi on $1" \
@@ -100,20 +100,20 @@ library_tests() { # KERNEL
 	done
 }
 
-# Everything that is run in a kernel, but what is about the harness
+# All checks in a kernel, except those of the harness itself
 test_kernel() { # KERNEL
 	local abi abis
 	guest_kunit "$1"
 	abis=$(fact abis "$1")
 	for abi in $abis; do
-		step "trampolines as the assembler makes them, $abi on $1" "$ROOT/harness/check/sequences.sh" "$1" "$abi"
+		check "trampolines as the assembler makes them, $abi on $1" "$ROOT/harness/check/sequences.sh" "$1" "$abi"
 		run_selftests "$1" "$abi"
 	done
 	library_tests "$1"
 }
 
-# For the guest: all tests, and whether the kernel lost memory over them, which
-# kmemleak says of what is older than some seconds (kmemleak.rst).
+# A script for the guest: runs all tests, then looks for leaks. kmemleak reports only
+# objects older than some seconds (kmemleak.rst).
 suite_script() { # ABI
 	local test
 	echo '#!/bin/sh'
@@ -126,16 +126,16 @@ suite_script() { # ABI
 		sleep 6
 		echo scan >$leaks
 		if [ -z "$(cat $leaks)" ]; then
-			echo "ok 1 no memory is lost"
+			echo "ok 1 no memory leak"
 		else
 			sed 's/^/# /' $leaks
-			echo "not ok 1 no memory is lost"
+			echo "not ok 1 no memory leak"
 		fi
 	END
 }
 
-# The whole suite at once in a kernel with the kernel's own checkers, of which
-# each complaint counts (harness/guest/vm.sh), and the library's tests, of few trampolines
+# Runs all tests in one boot of a kernel with debugging options, whose messages are
+# failures (harness/guest/vm.sh), and the library's tests with few trampolines.
 test_checkers() { # KERNEL
 	local abi abis test script files TIMEOUT=${TIMEOUT:-3600} quick=--quick
 	export TIMEOUT
@@ -159,20 +159,20 @@ answers_enosys() { # ARCH ABI
 }
 
 programs_for() { # ABI
-	step "selftests for $1" "$ROOT/harness/check/selftests.sh" "$1"
-	! is_library_tested "$1" || step "library for $1" "$ROOT/harness/check/library.sh" "$1"
+	check "selftests for $1" "$ROOT/harness/check/selftests.sh" "$1"
+	! is_library_tested "$1" || check "library for $1" "$ROOT/harness/check/library.sh" "$1"
 }
 
-# What is run in a kernel that is not the first of its architecture
+# All checks in a variant of a kernel
 check_variant() { # KERNEL
 	local abi abis base=${1%%-*}
-	step "kernel $1" "$ROOT/harness/kernel/kernel.sh" "$1"
+	check "kernel $1" "$ROOT/harness/kernel/kernel.sh" "$1"
 	case $1 in
 	*-debug | *-kcsan) test_checkers "$1" ;;
 	*-without-trampfd)
 		abis=$(fact abis "$1")
 		for abi in $abis; do
-			step "kernel without trampfd answers ENOSYS, $abi on $base" answers_enosys "$base" "$abi"
+			check "kernel without trampfd answers ENOSYS, $abi on $base" answers_enosys "$base" "$abi"
 		done
 		library_tests "$1"
 		;;
@@ -180,7 +180,7 @@ check_variant() { # KERNEL
 	esac
 }
 
-# The program that a document has, and what it is said to print
+# The example program in a document, and its documented output
 program_in() { # FILE
 	# shellcheck disable=SC2016 # the ` are of the text
 	case $1 in
@@ -213,8 +213,7 @@ documented_program_runs() { # FILE KERNEL ABI
 	diff <(echo "$output") <("$ROOT/harness/guest/vm.sh" "$2" "$program")
 }
 
-# What a backport could break: every architecture with --all, else one of each
-# word size and endianness.
+# Checks a backport: x86_64 and arm64, with --all every architecture.
 check_other_base() { # BASE ARCH...
 	local base=$1 log said archs
 	shift
@@ -285,7 +284,7 @@ done
 case "$*" in *-*) kernels=yes ;; esac
 # shellcheck disable=SC2046 # words
 [ $# != 0 ] || set -- $(fact --arches)
-# The kernels to test beside it
+# The variants of a kernel to check
 variants_of() { # ARCH
 	if [ -z "$kernels" ] || [ -n "$all" ]; then fact variants "$1"; fi
 	[ -z "$all" ] || fact rarer "$1"
@@ -297,7 +296,7 @@ all_abis=$(for arch; do
 done | xargs -n1 | sort -u)
 open_work
 
-step "tree" "$ROOT/harness/kernel/tree.sh"
+check "tree" "$ROOT/harness/kernel/tree.sh"
 if [ -n "$kernels" ]; then
 	start_building_ahead "$@"
 	for abi in $all_abis; do programs_for "$abi"; done
@@ -311,79 +310,79 @@ if [ -n "$kernels" ]; then
 	tally
 	exit
 fi
-for promise in missing_mmdebstrap_is_named missing_network_is_named missing_room_is_named \
+for name in missing_mmdebstrap_is_named missing_network_is_named missing_room_is_named \
 	cached_object_follows_what_it_includes second_overlay_changes_nothing \
 	overlay_follows_the_checkout bad_hunk_is_refused full_disk_is_named; do
-	step "${promise//_/ }" "$ROOT/harness/check/test-harness.sh" $promise
+	check "${name//_/ }" "$ROOT/harness/check/self-test.sh" $name
 done
 start_building_ahead "$@"
-step "unfit program is refused" "$ROOT/harness/check/test-harness.sh" unfit_program_is_refused
-step "scripts (shellcheck)" lint_scripts
-step "spelling (codespell)" lint_spelling
-step "style (checkpatch)" lint_style
-step "series" "$ROOT/harness/series/series.sh"
-for promise in file_without_a_patch_is_named file_of_two_patches_is_named second_cut_is_the_same \
+check "unfit program is refused" "$ROOT/harness/check/self-test.sh" unfit_program_is_refused
+check "scripts (shellcheck)" lint_scripts
+check "spelling (codespell)" lint_spelling
+check "style (checkpatch)" lint_style
+check "series" "$ROOT/harness/series/series.sh"
+for name in file_without_a_patch_is_named file_of_two_patches_is_named second_cut_is_the_same \
 	series_is_signed_by_its_submitter; do
-	step "${promise//_/ }" "$ROOT/harness/check/test-harness.sh" $promise
+	check "${name//_/ }" "$ROOT/harness/check/self-test.sh" $name
 done
-for gate in $("$ROOT/harness/series/series-gate.sh" --quick); do
-	step "series: ${gate//_/ }" "$ROOT/harness/series/series-gate.sh" "$gate"
+for name in $("$ROOT/harness/series/checks.sh" --quick); do
+	check "series: ${name//_/ }" "$ROOT/harness/series/checks.sh" "$name"
 done
-step "man pages (mandoc, groff)" lint_man
-[ -z "$all" ] || step "documents render (htmldocs)" "$ROOT/harness/check/docs.sh"
+check "man pages (mandoc, groff)" lint_man
+[ -z "$all" ] || check "documents render (htmldocs)" "$ROOT/harness/check/docs.sh"
 for abi in $all_abis; do
-	step "uapi header alone, $abi" header_stands_alone "$abi"
+	check "uapi header alone, $abi" header_stands_alone "$abi"
 	programs_for "$abi"
 done
 for arch; do
-	step "kernel $arch" "$ROOT/harness/kernel/kernel.sh" "$arch"
-	step "no warnings in our objects, $arch" "$ROOT/harness/kernel/kernel.sh" --lint "$arch"
-	step "second build builds nothing, $arch" "$ROOT/harness/check/test-harness.sh" second_build_builds_nothing "$arch"
-	for promise in status_is_the_programs output_is_exact input_is_exact panic_is_reported oops_is_reported \
+	check "kernel $arch" "$ROOT/harness/kernel/kernel.sh" "$arch"
+	check "no warnings in our objects, $arch" "$ROOT/harness/kernel/kernel.sh" --lint "$arch"
+	check "second build builds nothing, $arch" "$ROOT/harness/check/self-test.sh" second_build_builds_nothing "$arch"
+	for name in status_is_the_programs output_is_exact input_is_exact panic_is_reported oops_is_reported \
 		warning_is_reported words_of_programs_are_theirs hang_is_reported lost_status_is_reported; do
-		step "guest: ${promise//_/ }, $arch" "$ROOT/harness/check/test-harness.sh" $promise "$arch"
+		check "guest: ${name//_/ }, $arch" "$ROOT/harness/check/self-test.sh" $name "$arch"
 	done
 	test_kernel "$arch"
 	abis=$(fact abis "$arch")
 	for abi in $abis; do
-		step "program of the tutorial, $abi on $arch" documented_program_runs \
+		check "program of the tutorial, $abi on $arch" documented_program_runs \
 			Documentation/userspace-api/trampfd.rst "$arch" "$abi"
 		is_cost_known "$arch" "$abi" || continue
-		step "cost of a trampoline, $abi on $arch" "$ROOT/harness/bench/exact.sh" "$abi"
+		check "cost of a trampoline, $abi on $arch" "$ROOT/harness/bench/exact.sh" "$abi"
 	done
 	cpus=$(fact cpus "$arch")
 	for cpu in ${cpus#* }; do
 		[ "$cpu" = "$cpus" ] || CPU=$cpu run_selftests "$arch" "${abis%% *}"
 	done
-	# A processor for 64-bit programs alone, which QEMU has none of that fits
+	# QEMU has no suitable processor without AArch32, so let the kernel disable it.
 	[ "$arch" != arm64 ] || APPEND=arm64.no32bit_el0 guest_tap "arm64_test, arm64 on arm64, no AArch32" \
 		'' arm64 "$WORK/selftests/arm64/arm64_test"
 	for variant in $(variants_of "$arch"); do check_variant "$arch-$variant"; done
 done
 case " $* " in *" x86_64 "*)
-	for promise in debugger_names_trampolines profiler_names_trampolines \
+	for name in debugger_names_trampolines profiler_names_trampolines \
 		${all:+debugger_names_trampolines_of_a_core exports_are_those_of_the_version_script \
 		installed_library_is_complete suite_passes_on_the_host \
 		fast_path_is_short library_has_no_thread_local_storage plugins_come_and_go library_loads_on_musl \
 		collector_finds_contexts sanitizers_find_nothing valgrind_finds_nothing links_with_lto example_runs}; do
-		step "library: ${promise//_/ }" "$ROOT/harness/check/library.sh" "$promise"
+		check "library: ${name//_/ }" "$ROOT/harness/check/library.sh" "$name"
 	done
-	step "nested functions of C, Fortran and Ada, x86_64" "$ROOT/harness/nested/nested.sh" x86_64
-	step "libffi's closures over libtrampfd" "$ROOT/harness/libffi/check.sh" --quick x86_64
-	for promise in i386_program_runs_on_x86_64 large_files_are_named; do
-		step "guest: ${promise//_/ }" "$ROOT/harness/check/test-harness.sh" $promise
+	check "nested functions of C, Fortran and Ada, x86_64" "$ROOT/harness/nested/nested.sh" x86_64
+	check "libffi's closures over libtrampfd" "$ROOT/harness/libffi/check.sh" --quick x86_64
+	for name in i386_program_runs_on_x86_64 large_files_are_named; do
+		check "guest: ${name//_/ }" "$ROOT/harness/check/self-test.sh" $name
 	done
-	step "program of the README" documented_program_runs README.md x86_64 x86_64
-	step "program of the man page" documented_program_runs man/man2/trampfd_create.2 x86_64 x86_64
-	step "kernel x86_64-lsm" "$ROOT/harness/kernel/kernel.sh" x86_64-lsm
-	step "no warnings in our objects, x86_64-lsm" "$ROOT/harness/kernel/kernel.sh" --lint x86_64-lsm
-	step "policies of security modules" "$ROOT/harness/lsm/lsm.sh" --build
+	check "program of the README" documented_program_runs README.md x86_64 x86_64
+	check "program of the man page" documented_program_runs man/man2/trampfd_create.2 x86_64 x86_64
+	check "kernel x86_64-lsm" "$ROOT/harness/kernel/kernel.sh" x86_64-lsm
+	check "no warnings in our objects, x86_64-lsm" "$ROOT/harness/kernel/kernel.sh" --lint x86_64-lsm
+	check "policies of security modules" "$ROOT/harness/lsm/lsm.sh" --build
 	for module in $("$ROOT/harness/lsm/lsm.sh" --list); do
 		GUEST=$ROOT/harness/lsm/lsm.sh guest_tap "security module $module" '' "$module"
 	done ;;
 esac
 for arch; do
-	ARCH=$arch step "demonstration on $arch" "$ROOT/harness/check/demo.sh" --check
+	ARCH=$arch check "demonstration on $arch" "$ROOT/harness/check/demo.sh" --check
 done
 if [ -n "$all" ]; then
 	for arch; do
@@ -391,14 +390,14 @@ if [ -n "$all" ]; then
 	done
 	for arch; do
 		for version in 3.8.0 3.4.8; do
-			LIBFFI=$version step "test suite of libffi $version over libtrampfd, $arch" \
+			LIBFFI=$version check "test suite of libffi $version over libtrampfd, $arch" \
 				"$ROOT/harness/libffi/check.sh" "$arch"
 		done
 	done
 	case " $* " in *" x86_64 "*)
-		step "callbacks of Debian's runtimes" "$ROOT/harness/runtimes/run.sh"
-		step "nested functions of C, Fortran and Ada, and their costs" "$ROOT/harness/nested/nested.sh" --cost
-		step "fuzzer, 20 s" "$ROOT/harness/fuzz/fuzz.sh" 20 ;;
+		check "callbacks of Debian's runtimes" "$ROOT/harness/runtimes/run.sh"
+		check "nested functions of C, Fortran and Ada, and their costs" "$ROOT/harness/nested/nested.sh" --cost
+		check "fuzzer, 20 s" "$ROOT/harness/fuzz/fuzz.sh" 20 ;;
 	esac
 fi
 if [ -z "$asked" ]; then

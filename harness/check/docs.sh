@@ -1,15 +1,15 @@
 #!/bin/bash
-# Renders our documents by the kernel's own `make htmldocs`, with those beside
-# them in the same books, and fails on a warning that names a file of ours.
+# Renders the directories that contain our documents with the kernel's `make htmldocs`,
+# and fails if a warning names one of our files.
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 
-books="userspace-api admin-guide/LSM core-api"
+dirs="userspace-api admin-guide/LSM core-api"
 out=$WORK/docs
 output=$out/Documentation/output
 log=$LOG/docs.log
 
-# What Sphinx has kept it does not warn of again: it reads ours anew each time.
+# Sphinx does not repeat the warnings of a document that it has cached.
 forget() {
 	grep '^Documentation/.*\.rst$' "$WORK/overlaid" | while read -r file; do
 		file=${file#Documentation/}
@@ -17,12 +17,12 @@ forget() {
 	done
 }
 
-# htmldocs generates these beside the sources, which are to stay as they were.
+# htmldocs generates these files in the source tree.
 tidy() { rm -f "$TREE"/Documentation/networking/netlink_spec/*.rst; }
 
-render() { make -C "$TREE" ARCH=x86_64 O="$out" SPHINXDIRS="$books" htmldocs; }
+render() { make -C "$TREE" ARCH=x86_64 O="$out" SPHINXDIRS="$dirs" htmldocs; }
 
-# References to books that are not rendered are not our fault.
+# References from one directory to another are unknown if it is rendered alone.
 complaints() {
 	grep -F -f <(sed 's|^|/|' "$WORK/overlaid") "$log" |
 		grep -vE "WARNING: (unknown document: |toctree .* nonexisting document 'RCU/index')"

@@ -1,10 +1,10 @@
 #!/bin/bash
-# Builds libtrampfd (tools/lib/trampfd) and its tests, or checks a promise of it
-# on this machine, whose kernel has no trampolines: those of the library's text.
+# Builds libtrampfd (tools/lib/trampfd) and its tests, or runs a check of it on this
+# machine, whose kernel has no trampolines: with those in the library's text.
 #   library.sh ABI       in $WORK/library/<abi>: the tests, static, their names in
 #                        `tests`, and what a guest needs for the shared ones: for each a
 #                        program shared-TEST, and the list of FILES in shared.files
-#   library.sh PROMISE   one of those below, named after what it checks
+#   library.sh CHECK     one of those below, named after what it checks
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/arch.sh
@@ -362,5 +362,5 @@ open_work
 case ${1:-} in
 x86_64 | i386 | arm64 | arm | riscv64) build "$1" ;;
 *_*) "$1" ;;
-*) die "usage: library.sh ABI or PROMISE: see the beginning of it" ;;
+*) die "usage: library.sh ABI or CHECK: see its first lines" ;;
 esac

@@ -1,10 +1,9 @@
 #!/bin/bash
-# Builds the selftests for an ABI in $WORK/selftests/<abi>, with the headers of
-# the overlaid tree, and lists the tests
-# there in the file `tests`. For a big-endian ABI that is the freestanding test
-# alone, as Debian has no C library for it. From nothing each time, for their
-# makefile does not know when a header of the kernel changed; the compiler's
-# cache makes that quick.
+# Builds the selftests for an ABI in $WORK/selftests/<abi>, with the headers of the
+# overlaid tree, and lists them there in the file `tests`. For a big-endian ABI builds
+# only the freestanding test, because Debian has no C library for it. Builds from
+# scratch each time, because the selftests' makefile does not track kernel headers;
+# ccache makes this quick.
 #   selftests.sh ABI
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"

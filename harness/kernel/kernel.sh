@@ -30,7 +30,7 @@ if [ "$variant" = gcov ]; then
 		profiled+=("GCOV_PROFILE_$object.o=y")
 	done
 elif [ "$variant" = kcov ]; then
-	# and those of mm/ and fs/ that our promises lean on
+	# and those of mm/ and fs/ on which the guarantees depend
 	for object in geometry code inode trampfd mmap vma mprotect mremap madvise mlock gup \
 		userfaultfd read_write splice; do
 		profiled+=("KCOV_INSTRUMENT_$object.o=y")

@@ -1,13 +1,13 @@
 #!/bin/bash
-# The harness's promises about itself, each a function that fails if the
-# promise is not kept.
-#   test-harness.sh PROMISE [ARCH]
+# Tests of the harness itself. Each is a function that fails if the harness does not
+# behave as its name says.
+#   self-test.sh TEST [ARCH]
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 
 vm() { TIMEOUT=${TIMEOUT:-60} CONSOLE=$scratch/console "$ROOT/harness/guest/vm.sh" "$@" </dev/null; }
 
-# Runs a command that must end with CODE and say REGEX.
+# Runs a command that must exit with CODE and print a line that matches REGEX.
 expect() { # CODE REGEX COMMAND...
 	local code=$1 regex=$2 status=0
 	shift 2
@@ -65,7 +65,7 @@ second_build_builds_nothing() {
 	! grep -E '^  (CC|AS|AR|LD|UPD) ' "$LOG/kernel-$arch.log"
 }
 
-# A copy of this checkout with a cache and a tree (of links) of its own.
+# Copies this checkout, with its own cache and a kernel tree of hard links.
 copy_checkout() {
 	local work
 	mkdir "$scratch/copy"
@@ -98,7 +98,7 @@ overlay_follows_the_checkout() {
 	[ ! -e "$tree/fs/harness-test" ] || die "a file that left the checkout stayed in the tree"
 }
 
-# As the kernel's image does its compressed self, at whatever size
+# .incbin is how the kernel's image includes its compressed self.
 cached_object_follows_what_it_includes() {
 	local object cc=("$ROOT/harness/kernel/ccache.sh" x86_64-linux-gnu-gcc "-Wp,-MMD,d" -c -o)
 	export CCACHE_DIR=$scratch/ccache
@@ -144,13 +144,14 @@ second_cut_is_the_same() {
 	cat "$scratch"/series/*.patch | cmp - <(cat "$WORK"/series/*.patch)
 }
 
-# For a submitter whom git's configuration names, and for nobody
+# With and without a submitter in git's configuration
 series_is_signed_by_its_submitter() {
 	copy_checkout
 	git -C "$scratch/copy" init -q
 	git -C "$scratch/copy" -c user.name=x -c user.email=x@x commit -q --allow-empty -m x
 	mkdir "$(dirname "$tree")/series"
-	git clone -q --shared --no-checkout "$WORK/series/linux" "$(dirname "$tree")/series/linux" # not imported again
+	# This saves the import of the sources.
+	git clone -q --shared --no-checkout "$WORK/series/linux" "$(dirname "$tree")/series/linux"
 	export GIT_CONFIG_GLOBAL=$scratch/gitconfig GIT_CONFIG_NOSYSTEM=1
 	: >"$GIT_CONFIG_GLOBAL"
 	expect 0 'no user.name and user.email: .*no Signed-off-by' "$scratch/copy/harness/series/series.sh"
@@ -162,7 +163,7 @@ series_is_signed_by_its_submitter() {
 		die "not signed"
 }
 
-# A stand-in for a command that the harness calls.
+# Replaces a command that the harness calls.
 stand_in() { # COMMAND SCRIPT
 	mkdir -p "$scratch/bin"
 	printf '#!/bin/sh\n%s\n' "$2" >"$scratch/bin/$1"
@@ -174,10 +175,10 @@ full_disk_is_named() {
 	rm -rf "$tree"
 	stand_in df 'echo Avail; echo 3G'
 	PATH=$scratch/bin:$PATH expect 1 'has 3 GiB free and [0-9]+ are needed' "$scratch/copy/harness/kernel/tree.sh"
-	[ ! -e "$tree" ] || die "unpacked all the same"
+	[ ! -e "$tree" ] || die "unpacked despite the lack of room"
 }
 
-# The tool root, with stand-ins for what makes it
+# Enters a tool root that does not exist yet, with stand-ins.
 tool_root() { # COMMAND...
 	TRAMPFD_CACHE=$scratch/cache TRAMPFD_MIRROR=nowhere/debian/ PATH=$scratch/bin:$PATH "$ROOT/harness/root/enter.sh" "$@"
 }
@@ -186,24 +187,24 @@ missing_network_is_named() {
 	stand_in mmdebstrap 'echo "E: Temporary failure resolving a name" >&2; exit 100'
 	expect 1 'cannot make a Debian 13 root' tool_root true
 	grep -q 'Temporary failure' "$scratch/said" || die "did not pass on what apt said"
-	grep -q 'Is there a network' "$scratch/said" || die "did not name the cure"
-	[ ! -e "$scratch/cache/root" ] || die "left a root that is not whole"
+	grep -q 'Is there a network' "$scratch/said" || die "did not name the remedy"
+	[ ! -e "$scratch/cache/root" ] || die "left an incomplete root"
 }
 
 missing_room_is_named() {
 	stand_in df 'echo Avail; echo 3G'
 	expect 1 'has 3 GiB free and the tool root needs [0-9]+: make room' tool_root true
-	[ ! -e "$scratch/cache/root" ] || die "made it all the same"
+	[ ! -e "$scratch/cache/root" ] || die "made it despite the lack of room"
 }
 
-# With neither mmdebstrap nor apt-get to install it
+# Neither mmdebstrap exists, nor apt-get to install it.
 missing_mmdebstrap_is_named() {
 	local command
 	mkdir "$scratch/bin"
 	for command in cat cut df dirname flock grep id mkdir sed sha256sum tr; do
 		ln -s "$(command -v $command)" "$scratch/bin/"
 	done
-	# A function's PATH= is for what it calls too, and bash is not there.
+	# PATH= before a function would apply to the function too, and bash is not in it.
 	expect 1 'mmdebstrap is needed: apt-get install' env PATH="$scratch/bin" TRAMPFD_CACHE="$scratch/cache" \
 		"$BASH" "$ROOT/harness/root/enter.sh" true
 }

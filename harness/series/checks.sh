@@ -1,9 +1,8 @@
 #!/bin/bash
-# One gate that the series has to pass before it is mailed, of which each says
-# what is wrong. harness/series/check-series.sh runs them all, harness/check/check.sh the
-# quick ones.
-#   series-gate.sh GATE [ARGUMENT...]
-#   series-gate.sh --quick      the names of the quick ones
+# Runs one check of the patches in $WORK/series. harness/series/check-series.sh runs all
+# of them, harness/check/check.sh the quick ones.
+#   checks.sh CHECK [ARGUMENT...]
+#   checks.sh --quick      prints the names of the quick checks
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/arch.sh
@@ -12,15 +11,14 @@
 . "$ROOT/harness/kernel/overlay.sh"
 
 overlaid_tree=$TREE
-TREE=$WORK/series/linux # a clone's state: the patches as git am applied them
+TREE=$WORK/series/linux # a repository with the patches applied
 
 git() { GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 command git -C "$TREE" "$@"; }
 base() { git tag -l 'base-*'; }
-at() { git checkout -q --force --detach "$1"; } # COMMIT; what git am made is "applied"
+at() { git checkout -q --force --detach "$1"; } # COMMIT, or "applied": all patches
 patches() { printf '%s\n' "$WORK"/series/*.patch | grep -v /0000-; }
 
-# git am, by somebody who has nothing but the patches and Debian's sources; and
-# there is nothing in them, nor missing, that the tested tree has.
+# git am applies the patches to Debian's sources, and the result equals the tested tree.
 applies_and_is_the_tested_tree() {
 	local patches
 	mapfile -t patches < <(patches)
@@ -37,7 +35,7 @@ checkpatch() {
 	at applied && cd "$TREE"
 	for patch in $(patches); do
 		set -- --strict --summary-file --show-types
-		# harness/series/series.sh has said that the submitter has to sign.
+		# harness/series/series.sh has reported that the submitter must sign.
 		grep -q '^Signed-off-by: ' "$patch" || set -- "$@" --no-signoff
 		perl scripts/checkpatch.pl "$@" "$patch" || status=1
 	done
@@ -47,7 +45,7 @@ checkpatch() {
 # The cover letter too
 spelling() { cd "$ROOT" && codespell "$WORK"/series/*.patch; }
 
-# Whom a later patch to a file of ours is sent to
+# get_maintainer.pl finds our entry for each of our files.
 maintainer_of_each_file() {
 	local file
 	at applied && cd "$TREE"
@@ -84,18 +82,18 @@ semantic_patches() {
 	return $status
 }
 
-# Without anything of the harness's, as anybody would.
+# Builds and installs the selftests the standard way, without the harness.
 selftests_install() {
 	local out=$WORK/series/kselftest
 	at applied
 	rm -rf "$out/install"
 	kmake x86_64 "$out" headers
 	make -C "$TREE/tools/testing/selftests" TARGETS=trampfd O="$out" ARCH=x86_64 INSTALL_PATH="$out/install" install
-	# where the tests' own lines go: init systems make it, the kernel does not
+	# The tests write to /dev/stdout, which init systems create, but not the kernel.
 	printf '%s\n' '#!/bin/sh' 'ln -s /proc/self/fd/1 /dev/stdout' 'exec /kselftest/run_kselftest.sh' >"$out/run"
 }
 
-# What the guest needs to run them
+# The files of the installed selftests, for the guest
 selftests_files() {
 	cd "$WORK/series/kselftest/install"
 	find . -type f -printf "$PWD/%P:kselftest/%P "
@@ -124,22 +122,22 @@ kunit_runs() { # ARCH
 
 how_many() { patches | wc -l; }
 
-# The kernel at a patch, and what else is built with it, with what
-# harness/kernel/config/series.config adds; yes or no: with trampfd, once there is any.
-# From one to the next only what changed is compiled.
+# Builds the kernel at a patch, with CONFIG_TRAMPFD as soon as it exists (yes) or
+# without it (no), and with harness/kernel/config/series.config. From one patch to the
+# next, only what changed is compiled.
 builds() { # PATCH yes|no
 	local out=$WORK/series/with-$2 config commit
 	config=$("$ROOT/harness/kernel/kernel.sh" --config x86_64-series)
 	commit=$(git rev-list --reverse "$(base)..applied" | sed -n "${1}p")
 	at "$commit"
 	mkdir -p "$out"
-	# Of a later patch: Kbuild takes an object whose source is gone for up to date.
+	# Remove objects of later patches: without the source, Kbuild keeps the object.
 	(cd "$out" && git diff --name-only --diff-filter=D applied "$commit" -- '*.c' | sed 's/c$/o/' | xargs -r rm -f)
 	cp "$config" "$out/.config"
 	[ "$2" = yes ] || "$TREE/scripts/config" --file "$out/.config" -d TRAMPFD -d TRAMPFD_KUNIT_TEST -d UAPI_HEADER_TEST
 	kmake x86_64 "$out" olddefconfig
 	kmake x86_64 "$out"
-	# What this patch, or one before, makes possible was built.
+	# The configuration must include what this and earlier patches add.
 	if [ "$2" = yes ] && grep -q 'select HAVE_ARCH_TRAMPFD' "$TREE/arch/x86/Kconfig"; then
 		grep -x CONFIG_TRAMPFD=y "$out/.config"
 	fi

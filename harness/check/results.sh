@@ -1,14 +1,15 @@
 # shellcheck shell=bash
-# Sourced after env.sh by scripts that check: steps that are counted. One that
-# fails does not stop the others.
+# Sourced after env.sh by scripts that run checks: runs them and counts the results. If a
+# check fails, the others still run.
 
 passed=0 failed=0 skipped=0
-export PROGRESS_FD=9 # builds show how far they are, whatever becomes of their log
+export PROGRESS_FD=9 # builds show their progress although their output goes to a log
 exec 9>&2
 
 log_of() { echo "$LOG/check-$(printf %s "$1" | tr -cs 'A-Za-z0-9_\n' -)"; }
 
-step() { # NAME COMMAND...
+# Runs a command as one check.
+check() { # NAME COMMAND...
 	local name=$1 log status start=$SECONDS
 	log=$(log_of "$name").log
 	shift
@@ -25,9 +26,9 @@ step() { # NAME COMMAND...
 
 count() { grep -acE "$1" "$2" || :; }
 
-# Counts the test lines of a guest's output; a guest that fails in any way that
-# these do not show is one failure more. GUEST: the command that boots it, if
-# not vm.sh.
+# Runs a program in a guest and counts the test results in its output (TAP). If the
+# guest fails in another way, counts one more failure. GUEST: the command that boots
+# the guest, default vm.sh.
 guest_tap() { # NAME INDENT ARCH PROGRAM...
 	local name=$1 in=$2 log good bad skips want status=0 why='' start=$SECONDS
 	log=$(log_of "$name")
@@ -42,11 +43,11 @@ guest_tap() { # NAME INDENT ARCH PROGRAM...
 	if [ -z "$want" ]; then
 		why="no plan in its output"
 	elif [ "$want" != 0 ] && [ "$want" != $((good + bad + skips)) ]; then
-		why="$want tests planned, $((good + bad + skips)) told"
+		why="$want tests planned, $((good + bad + skips)) reported"
 	elif [ "$status" -ge 120 ]; then
 		why=$(grep '^vm: ' "$log.log" | tail -n 1)
 	elif [ "$status" != 0 ] && [ "$bad" = 0 ] && { [ "$status" != 4 ] || [ "$skips" = 0 ]; }; then
-		why="exit status $status" # 4 is kselftest's word for skipped
+		why="exit status $status" # 4 is KSFT_SKIP
 	fi
 	passed=$((passed + good)) skipped=$((skipped + skips)) failed=$((failed + bad))
 	if [ -z "$why" ] && [ "$bad" = 0 ]; then

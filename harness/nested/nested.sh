@@ -3,13 +3,16 @@
 # -ftrampoline-impl=heap, in a guest: with the run-time of GCC's own library, and with
 # libtrampfd-gcc; free, and in a sandbox in which no memory can be both written and
 # executed. Prints a table, and fails if with ours one does not work in both.
-#   nested.sh [ABI...]       x86_64 and arm64, which GCC has it for; default: both
-#   nested.sh --cost [ABI...]  also what a million calls cost that each make one
+#   nested.sh [ABI...]          default: x86_64 and arm64, for which GCC has this option
+#   nested.sh --cost [ABI...]   also measures a million calls that each make one
+#   nested.sh --quick [ABI...]  only C and C++, without the compilers of Fortran and Ada
 # From the environment: GCC, a suffix of the compilers, such as -16; default -14
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/arch.sh
 . "$ROOT/harness/kernel/arch.sh"
+# shellcheck source=harness/root/need.sh
+. "$ROOT/harness/root/need.sh"
 
 here=$ROOT/harness/nested
 gcc=${GCC:--14}
@@ -33,6 +36,7 @@ compile() { # RUNTIME
 	# libtrampfd-gcc comes before GCC's library, which the compiler names last.
 	$cxx -static -O2 -pthread -o "$out/calls.$1" "$out/calls.o" "$out/throw.o" "${ours[@]}"
 	$cc -static -O2 $wraps -pthread -o "$out/cost.$1" "$out/cost.o" "${ours[@]}"
+	[ -z "$quick" ] || return 0
 	$fortran -static -fopenmp -o "$out/quadrature.$1" "$out/quadrature.o" "${ours[@]}"
 	mkdir -p "$out/ada"
 	(cd "$out/ada" && $gnatmake -q -O2 -gnat2022 $heap -ftrampolines "$here/sorting.adb" \
@@ -48,7 +52,7 @@ programs() { # ABI
 	$cc -O2 -Wall -Wextra $heap -fexceptions -pthread -c -o "$out/calls.o" "$here/calls.c"
 	$cxx -O2 -Wall -Wextra -c -o "$out/throw.o" "$here/throw.cc"
 	$cc -O2 -Wall -Wextra $heap -c -o "$out/cost.o" "$here/cost.c"
-	$fortran -O2 -Wall -fopenmp $heap -J "$out" -c -o "$out/quadrature.o" "$here/quadrature.f90"
+	[ -n "$quick" ] || $fortran -O2 -Wall -fopenmp $heap -J "$out" -c -o "$out/quadrature.o" "$here/quadrature.f90"
 	$cc -static -O2 -isystem "$include" -o "$out/sandbox" "$ROOT/harness/guest/sandbox.c"
 	compile gcc
 	compile trampfd
@@ -64,14 +68,15 @@ guest() { # KERNEL ARGUMENT...
 
 # Programs, free and in the sandbox, with each run-time
 check() { # ABI
-	local kernel bad
+	local kernel bad programs=(calls quadrature sorting)
+	[ -z "$quick" ] || programs=(calls)
 	kernel=$(fact kernel "$1")
 	[ -e "$WORK/$kernel/$(fact image "$kernel")" ] || "$ROOT/harness/kernel/kernel.sh" "$kernel"
-	guest "$kernel" try calls quadrature sorting >"$out/results"
+	guest "$kernel" try "${programs[@]}" >"$out/results"
 	echo "$1, GCC ${gcc#-}:"
 	sort -s -k3,3 "$out/results" | expand -t 14
 	bad=$(awk -F '\t' '$2 == "trampfd" && $4 != "ok"' "$out/results")
-	[ "$(grep -c '	trampfd	.*	ok$' "$out/results")" = 6 ] ||
+	[ "$(grep -c '	trampfd	.*	ok$' "$out/results")" = $((2 * ${#programs[@]})) ] ||
 		{ failed=yes && say "FAILED  with ours, $1:"$'\n'"$bad"; }
 	# The sandbox is one.
 	! grep -q '	gcc	sandbox	ok$' "$out/results" ||
@@ -81,10 +86,15 @@ check() { # ABI
 	ICOUNT=yes guest "$kernel" cost "$NUMBER" | tee "$out/cost" | expand -t 14
 }
 
-cost='' failed='' NUMBER=${NUMBER:-1000000}
-if [ "${1:-}" = --cost ]; then cost=yes && shift; fi
+cost='' quick='' failed='' NUMBER=${NUMBER:-1000000}
+case ${1:-} in
+--cost) cost=yes && shift ;;
+--quick) quick=yes && shift ;;
+esac
 [ $# != 0 ] || set -- x86_64 arm64
 open_work
+[ -n "$quick" ] || need_packages "gfortran$gcc" "gfortran$gcc-aarch64-linux-gnu" \
+	"gnat$gcc" "gnat$gcc-aarch64-linux-gnu"
 for abi; do
 	out=$WORK/nested/$abi
 	rm -rf "$out" && mkdir -p "$out"

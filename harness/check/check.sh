@@ -61,11 +61,16 @@ header_stands_alone() { # ABI
 	$cxx -std=c++98 "$@" -x c++ /dev/null
 }
 
+# The programs in a directory; none if they were not built, which a check has reported
+programs_in() { # DIRECTORY
+	[ ! -e "$1/tests" ] || cat "$1/tests"
+}
+
 # In kernels with debugging options a test can exceed the default timeout of vm.sh.
 run_selftests() { # KERNEL ABI
 	local test dir=$WORK/selftests/$2 TIMEOUT=${TIMEOUT:-900}
 	export TIMEOUT
-	for test in $(<"$dir/tests"); do
+	for test in $(programs_in "$dir"); do
 		guest_tap "$test, $2 on $1${CPU:+, $CPU}" '' "$1" "$dir/$test"
 	done
 }
@@ -88,7 +93,7 @@ library_tests() { # KERNEL
 	for abi in $abis; do
 		is_library_tested "$abi" || continue
 		dir=$WORK/library/$abi
-		for test in $(<"$dir/tests"); do
+		for test in $(programs_in "$dir"); do
 			# shellcheck disable=SC2086 # none or one
 			guest_tap "$test, $abi on $1" '' "$1" "$dir/$test" $quick
 			# Debian's C library for armhf can only be loaded with pages of 4 KiB.
@@ -117,7 +122,7 @@ test_kernel() { # KERNEL
 suite_script() { # ABI
 	local test
 	echo '#!/bin/sh'
-	for test in $(<"$WORK/selftests/$1/tests"); do echo "/$1/$test"; done
+	for test in $(programs_in "$WORK/selftests/$1"); do echo "/$1/$test"; done
 	cat <<-'END'
 		leaks=/sys/kernel/debug/kmemleak
 		[ -e $leaks ] || exit 0
@@ -144,7 +149,7 @@ test_checkers() { # KERNEL
 	for abi in $abis; do
 		script=$WORK/selftests/$abi/suite files=
 		suite_script "$abi" >"$script"
-		for test in $(<"$WORK/selftests/$abi/tests"); do files+=" $WORK/selftests/$abi/$test:$abi/$test"; done
+		for test in $(programs_in "$WORK/selftests/$abi"); do files+=" $WORK/selftests/$abi/$test:$abi/$test"; done
 		FILES=$files guest_tap "all selftests, $abi on $1" '' "$1" "$script"
 	done
 	library_tests "$1"

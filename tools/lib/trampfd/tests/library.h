@@ -37,6 +37,18 @@
 #undef TEST_TIMEOUT_DEFAULT
 #define TEST_TIMEOUT_DEFAULT	600
 
+/* Call @fn in a child process.  Return its result, 0 to 254; 255 if a signal ended it. */
+static inline int result_of(int (*fn)(void *arg), void *arg)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (!pid)
+		_exit(fn(arg));
+	waitpid(pid, &status, 0);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+}
+
 static inline unsigned long run(void *trampoline)
 {
 	return ((unsigned long (*)(void))trampoline)();

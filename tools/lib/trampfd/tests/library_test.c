@@ -511,17 +511,17 @@ TEST_F(each, threads_use_the_same_pool)
 	EXPECT_EQ(0, w.wrong);
 }
 
-static int work_without_system_calls(void *t)
+/* Under strict seccomp, which kills the process at exit_group() too */
+static void work_without_system_calls(struct __test_metadata *_metadata, void *t)
 {
 	int i;
 
-	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT))
-		return 1;
+	ASSERT_EQ(0, prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT));
 	for (i = 0; i < 1000; i++)
 		trampfd_free(alloc(NULL, 1));
 	trampfd_set(t, abi_return_data, (void *)2);
-	syscall(__NR_exit, run(t) != 2);
-	return 1;
+	EXPECT_EQ(2, run(t));
+	syscall(__NR_exit, _metadata->exit_code);
 }
 
 TEST_F(each, no_system_call_once_there_are_some)
@@ -529,25 +529,23 @@ TEST_F(each, no_system_call_once_there_are_some)
 	void *t = alloc(NULL, 1);
 
 	ASSERT_NE(NULL, t);
-	EXPECT_EQ(0, in_child(work_without_system_calls, t));
+	in_child(_metadata, work_without_system_calls, t);
 }
 
 /* Most of what is freed is not returned, lest it be asked for again at once. */
-static int work_in_bursts_without_system_calls(void *arg)
+static void work_in_bursts_without_system_calls(struct __test_metadata *_metadata, void *arg)
 {
 	void **t = arg;
 	int i, j;
 
-	if (prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT))
-		return 1;
+	ASSERT_EQ(0, prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT));
 	for (j = 0; j < 10; j++) {
 		for (i = SOME * 6 / 10; i < SOME; i++)
 			trampfd_free(t[i]);
 		for (i = SOME * 6 / 10; i < SOME; i++)
 			t[i] = alloc(NULL, i);
 	}
-	syscall(__NR_exit, 0);
-	return 1;
+	syscall(__NR_exit, _metadata->exit_code);
 }
 
 TEST_F(each, no_system_call_while_half_is_in_use)
@@ -557,7 +555,7 @@ TEST_F(each, no_system_call_while_half_is_in_use)
 
 	for (i = 0; i < SOME; i++)
 		t[i] = alloc(NULL, i);
-	EXPECT_EQ(0, in_child(work_in_bursts_without_system_calls, t));
+	in_child(_metadata, work_in_bursts_without_system_calls, t);
 }
 
 static void *use_and_end(void *arg)

@@ -120,7 +120,7 @@ TEST_F(each, fork_while_threads_allocate)
 	for (i = 0; i < ARRAY_SIZE(kinds); i++)
 		ASSERT_EQ(0, pthread_create(&threads[i], NULL, kinds[i], &w));
 	for (i = 0; i < nr_forks && !bad; i++)
-		bad += in_child(use_after_fork, &w) != 0;
+		bad += result_of(use_after_fork, &w) != 0;
 	__atomic_store_n(&w.stop, true, __ATOMIC_RELAXED);
 	for (i = 0; i < ARRAY_SIZE(kinds); i++)
 		pthread_join(threads[i], NULL);
@@ -179,7 +179,7 @@ TEST_F(each, thread_that_maps_holds_up_no_other)
 		sched_yield();
 	ASSERT_LE(0, held.fd);
 	ASSERT_EQ(1, poll(&held, 1, -1));
-	EXPECT_EQ(0, in_child(use_after_fork, &w));
+	EXPECT_EQ(0, result_of(use_after_fork, &w));
 	/* Here, too; then there is room for all. */
 	EXPECT_EQ(0, use_after_fork(&w));
 	EXPECT_EQ(SOME, exhaust(t, SOME));
@@ -224,7 +224,7 @@ TEST_F(each, fork_handlers_use_the_library)
 	ASSERT_EQ(0, pthread_atfork(use_in_handler, use_in_handler, use_in_handler));
 	ASSERT_NE(NULL, alloc(NULL, 1));
 	ASSERT_EQ(0, pthread_atfork(use_in_handler, use_in_handler, use_in_handler));
-	EXPECT_EQ(4, in_child(count_in_child, NULL));
+	EXPECT_EQ(4, result_of(count_in_child, NULL));
 	EXPECT_EQ(4, handlers_run);
 	EXPECT_EQ(0, handlers_wrong);
 }
@@ -277,7 +277,7 @@ TEST_F(each, fork_gives_the_child_slots_of_its_own)
 {
 	void *t = alloc(NULL, 1);
 
-	EXPECT_EQ(2, in_child(change_slot, t));
+	EXPECT_EQ(2, result_of(change_slot, t));
 	EXPECT_EQ(1, run(t));
 }
 
@@ -291,7 +291,7 @@ TEST_F(each, fork_keeps_what_is_at_hand)
 	void *t = alloc(NULL, 1);
 
 	trampfd_free(t);
-	EXPECT_EQ(0, in_child(is_another, t));
+	EXPECT_EQ(0, result_of(is_another, t));
 	EXPECT_EQ(t, alloc(NULL, 1));
 }
 
@@ -348,7 +348,7 @@ static int work_beside_a_stopped_thread(void *arg)
 
 TEST_F(each, stopped_thread_holds_up_no_other)
 {
-	EXPECT_EQ(0, in_child(work_beside_a_stopped_thread, NULL));
+	EXPECT_EQ(0, result_of(work_beside_a_stopped_thread, NULL));
 }
 
 /* Milliseconds for some forks by a thread beside others of a lower priority */
@@ -367,7 +367,7 @@ static long time_of_forks(int nr_others)
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	for (i = 0; i < 10; i++) {
 		use_in_handler();
-		if (in_child(use_after_fork, &w))
+		if (result_of(use_after_fork, &w))
 			handlers_wrong++;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &end);
@@ -632,7 +632,7 @@ static int lock_all_and_allocate(void *arg)
 
 TEST_F(each, locked_memory_of_a_few_pages_is_enough)
 {
-	int ret = in_child(lock_all_and_allocate, NULL);
+	int ret = result_of(lock_all_and_allocate, NULL);
 
 	if (ret == 253)
 		SKIP(return, "mlockall(): not allowed");
@@ -765,7 +765,7 @@ static int grow_in_killing_sandbox(void *arg)
 
 TEST(kernel_that_has_none_is_asked_once)
 {
-	EXPECT_EQ(0, in_child(grow_in_killing_sandbox, NULL));
+	EXPECT_EQ(0, result_of(grow_in_killing_sandbox, NULL));
 }
 
 static int never_ask(void *arg)
@@ -780,7 +780,7 @@ static int never_ask(void *arg)
 
 TEST(kernel_is_not_asked_where_the_library_is_wanted)
 {
-	EXPECT_EQ(0, in_child(never_ask, NULL));
+	EXPECT_EQ(0, result_of(never_ask, NULL));
 }
 
 /* In /tmp/perf-PID.map of @pid: how many lines have @word, and @trampoline's address if any */
@@ -917,11 +917,11 @@ static int names_go_elsewhere(void *how)
 
 TEST(names_go_to_no_file_of_others)
 {
-	EXPECT_EQ(1, in_child(names_go_elsewhere, "file"));
-	EXPECT_EQ(0, in_child(names_go_elsewhere, "symlink"));
-	EXPECT_EQ(0, in_child(names_go_elsewhere, "link"));
+	EXPECT_EQ(1, result_of(names_go_elsewhere, "file"));
+	EXPECT_EQ(0, result_of(names_go_elsewhere, "symlink"));
+	EXPECT_EQ(0, result_of(names_go_elsewhere, "link"));
 	if (!getuid())
-		EXPECT_EQ(0, in_child(names_go_elsewhere, "user"));
+		EXPECT_EQ(0, result_of(names_go_elsewhere, "user"));
 }
 
 /* Says of a program that was executed whether it may choose by the environment. */
@@ -955,9 +955,9 @@ TEST(environment_is_ignored_with_more_privileges)
 		ASSERT_EQ(n, write(out, buffer, n));
 	close(out);
 	ASSERT_EQ(0, chmod(path, 0755));
-	EXPECT_EQ(TRAMPFD_BACKEND_KERNEL | HAS_NAMES, in_child(run_copy, path));
+	EXPECT_EQ(TRAMPFD_BACKEND_KERNEL | HAS_NAMES, result_of(run_copy, path));
 	ASSERT_EQ(0, chmod(path, 04755));
-	EXPECT_EQ(TRAMPFD_BACKEND_AUTO, in_child(run_copy, path));
+	EXPECT_EQ(TRAMPFD_BACKEND_AUTO, result_of(run_copy, path));
 	unlink(path);
 }
 

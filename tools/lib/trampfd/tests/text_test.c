@@ -310,7 +310,7 @@ TEST_F(jail, only_a_file_that_no_other_may_write_is_mapped)
 	ASSERT_EQ(0, statvfs(self->directory, &fs));
 	if (!variant->error && fs.f_flag & ST_NOSUID)
 		SKIP(return, "/tmp is mounted nosuid");
-	EXPECT_EQ(variant->error, in_child(grow_in_jail, &args));
+	EXPECT_EQ(variant->error, result_of(grow_in_jail, &args));
 }
 
 /* A file of the same size, whose text is all zeroes: an instruction of none */
@@ -391,7 +391,7 @@ static int replace_set_id_program(const char *option)
 	if (!mkdtemp(jail.directory) || chmod(jail.directory, 0755))
 		return 254;
 	jail.from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	ret = in_child(run_and_replace, &jail);
+	ret = result_of(run_and_replace, &jail);
 	nftw(jail.directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	return ret;
 }

@@ -24,6 +24,16 @@ struct elf {
 	size_t size;
 };
 
+/* Where @symbol is.  Bit 0 of a function's value says Thumb (AAELF32, "Symbol Values"). */
+static uintptr_t address_of(const struct elf_symbol *symbol)
+{
+#if defined(__arm__)
+	return symbol->st_value & ~1ul;
+#else
+	return symbol->st_value;
+#endif
+}
+
 /* What @section has; NULL if that is not all in the file */
 static const char *contents(const struct elf *elf, const struct elf_section *section)
 {
@@ -43,7 +53,7 @@ static bool find_in_table(const struct elf *elf, const struct elf_section *table
 	for (i = 0; symbol && text && i < table->sh_size / sizeof(*symbol); i++, symbol++) {
 		size = symbol->st_size ? symbol->st_size : 1;
 		if (ELF_ST_TYPE(symbol->st_info) != STT_FUNC || !symbol->st_shndx ||
-		    address - symbol->st_value >= size || symbol->st_name >= strings->sh_size)
+		    address - address_of(symbol) >= size || symbol->st_name >= strings->sh_size)
 			continue;
 		snprintf(name, length, "%.*s", (int)(strings->sh_size - symbol->st_name),
 			 text + symbol->st_name);

@@ -30,7 +30,8 @@ static int instance_open(struct instance *in)
 	in->table = mmap(in->code + in->args.table_offset, in->args.table_size,
 			 PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
 			 in->fd, in->args.table_offset);
-	in->nr = (unsigned int)in->args.table_size / in->args.stride;
+	/* A division of arm is a function of libgcc, which is little-endian only. */
+	in->nr = in->args.table_size >> __builtin_ctz(in->args.stride);
 	return in->table == MAP_FAILED ? errno : 0;
 }
 

@@ -4,9 +4,10 @@
  * ended by a NUL, and reports how it ended; with no such file a shell.
  *
  * Its channels are apart from the kernel's console, so that neither can garble
- * the other: output is the virtio console hvc0, input the virtio port 1 (which,
- * unlike a terminal, knows an end of file), and the status goes out on port 2,
- * which can be opened only once and is ours.
+ * the other: output is the virtio console, hvc0 or what OUTPUT on the kernel's
+ * command line says, input the virtio port 1 (which, unlike a terminal, knows an
+ * end of file), and the status goes out on port 2, which can be opened only once
+ * and is ours.
  *
  * Built with the kernel's nolibc: there are guests for which Debian has no C
  * library.
@@ -87,7 +88,7 @@ static void make_raw(int tty)
 	struct termios t;
 
 	if (ioctl(tty, TCGETS, &t))
-		die("hvc0");
+		die("terminal settings");
 	t.c_oflag &= ~OPOST;
 	t.c_lflag &= ~(ECHO | ICANON | ISIG | IEXTEN);
 	ioctl(tty, TCSETS, &t);
@@ -115,13 +116,16 @@ static void run(char * const *args, int in, int out)
 int main(void)
 {
 	char **args = read_args();
+	const char *output = getenv("OUTPUT") ?: "hvc0";
 	int report, in, out, how = 0;
 	pid_t program, pid;
 	FILE *status;
+	char path[64];
 
 	mount_all();
+	snprintf(path, sizeof(path), "/dev/%s", output);
 	report = open_status();
-	out = open_device("/dev/hvc0", O_RDWR);
+	out = open_device(path, O_RDWR);
 	in = out;
 	if (args) {
 		in = open_device("/dev/vport0p1", O_RDONLY);

@@ -80,7 +80,7 @@ parents() { # GUEST DIRECTORY
 
 emulate() { # CHANNELS
 	local smp=${SMP:-${ICOUNT:+1}}
-	[ -z "${DISK:-}" ] || set -- "$@" -device virtio-blk-device,drive=disk \
+	[ -z "${DISK:-}" ] || set -- "$@" -device "virtio-blk-${facts[virtio]},drive=disk" \
 		-drive "file=$DISK,if=none,id=disk,format=raw,readonly=on"
 	# shellcheck disable=SC2086 # a command and its arguments
 	exec timeout --foreground -k 5 "$timeout" ${facts[guest]} ${ICOUNT:+-icount shift=0,sleep=off} \
@@ -88,7 +88,7 @@ emulate() { # CHANNELS
 		-nodefaults -no-user-config -display none -no-reboot \
 		-kernel "$WORK/$kernel/${facts[image]}" -initrd "$run/initramfs" \
 		-append "console=${facts[console]} panic=-1 ${facts[append]} ${APPEND:-}" \
-		-serial "file:$console_log" -device virtio-serial-device,max_ports=3 "$@" \
+		-serial "file:$console_log" -device "virtio-serial-${facts[virtio]},max_ports=3" "$@" \
 		-device virtconsole,nr=0,chardev=out \
 		-chardev "file,id=status,path=$run/status" -device virtserialport,nr=2,chardev=status
 }

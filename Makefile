@@ -8,9 +8,9 @@ SHELL := /bin/bash
 
 help: ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' Makefile | expand -t 20
-	@echo "ARCH=x86_64, i386, arm64, arm or riscv64; for run, vm, kernel, test, stress and check also a variant"
-	@echo "from harness/kernel/arches.toml, such as arm64-64k. BASE=6.12 uses that kernel, not the first of"
-	@echo "series/bases. Everything that is built is in build/."
+	@echo "ARCH=x86_64, i386, arm64, arm, riscv64, ppc64le, s390x or loongarch64; for run, vm, kernel, test,"
+	@echo "stress and check also a variant from harness/kernel/arches.toml, such as arm64-64k. BASE=6.12 uses"
+	@echo "that kernel, not the first of series/bases. Everything that is built is in build/."
 
 run: kernel ## build everything and run the demonstration
 	@ARCH='$(ARCH)' harness/check/demo.sh

@@ -13,7 +13,10 @@
 
 static inline char *put(char *p, unsigned long long value, size_t size)
 {
-	memcpy(p, &value, size);	/* little-endian, as all of these ABIs are */
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+	value <<= 8 * (sizeof(value) - size);
+#endif
+	memcpy(p, &value, size);
 	return p + size;
 }
 
@@ -48,6 +51,31 @@ static inline unsigned long long instructions(void)
 
 	asm volatile("rdtime %0" : "=r" (count));
 	return count * (1000000000 / 10000000);	/* the frequency of QEMU's */
+}
+#elif defined(ABI_ppc64le)
+static inline unsigned long long instructions(void)
+{
+	unsigned long long count;
+
+	asm volatile("mfspr %0, 268" : "=r" (count));
+	return count * 1000 / 512;	/* the frequency of QEMU's, 512 MHz */
+}
+#elif defined(ABI_s390x)
+static inline unsigned long long instructions(void)
+{
+	unsigned long long count;
+
+	asm volatile("stckf %0" : "=Q" (count) : : "cc");
+	/* in units of 2^-12 microseconds; the highest bits do not change */
+	return (count & ((1ULL << 56) - 1)) * 125 / 512;
+}
+#elif defined(ABI_loongarch64)
+static inline unsigned long long instructions(void)
+{
+	unsigned long long count;
+
+	asm volatile("rdtime.d %0, $zero" : "=r" (count));
+	return count * (1000000000 / 100000000);	/* the frequency of QEMU's */
 }
 #endif
 
@@ -101,6 +129,38 @@ static inline void jit(char *p, void *code, void *data)
 	p = put(p, 0x01033e03, 4);			/* ld t3, 16(t1) */
 	p = put(p, 0x01833303, 4);			/* ld t1, 24(t1) */
 	p = put(p, 0x00030067, 4);			/* jr t1 */
+	p = put(p, (uintptr_t)data, sizeof(void *));
+	p = put(p, (uintptr_t)code, sizeof(void *));
+}
+#elif defined(ABI_ppc64le)
+#define JIT_STRIDE	32
+static inline void jit(char *p, void *code, void *data)
+{
+	p = put(p, 0xe96c0010, 4);			/* ld r11, 16(r12) */
+	p = put(p, 0xe98c0018, 4);			/* ld r12, 24(r12) */
+	p = put(p, 0x7d8903a6, 4);			/* mtctr r12 */
+	p = put(p, 0x4e800420, 4);			/* bctr */
+	p = put(p, (uintptr_t)data, sizeof(void *));
+	p = put(p, (uintptr_t)code, sizeof(void *));
+}
+#elif defined(ABI_s390x)
+#define JIT_STRIDE	32
+static inline void jit(char *p, void *code, void *data)
+{
+	p = put(p, 0x0d10, 2);				/* basr %r1, 0 */
+	p = put(p, 0xeb01100e0004, 6);		/* lmg %r0, %r1, 14(%r1) */
+	p = put(p, 0x07f1000000000000, 8);		/* br %r1 */
+	p = put(p, (uintptr_t)data, sizeof(void *));
+	p = put(p, (uintptr_t)code, sizeof(void *));
+}
+#elif defined(ABI_loongarch64)
+#define JIT_STRIDE	32
+static inline void jit(char *p, void *code, void *data)
+{
+	p = put(p, 0x1800000c, 4);			/* pcaddi $t0, 0 */
+	p = put(p, 0x28c04194, 4);			/* ld.d $t8, $t0, 16 */
+	p = put(p, 0x28c0618c, 4);			/* ld.d $t0, $t0, 24 */
+	p = put(p, 0x4c000180, 4);			/* jr $t0 */
 	p = put(p, (uintptr_t)data, sizeof(void *));
 	p = put(p, (uintptr_t)code, sizeof(void *));
 }

@@ -173,6 +173,87 @@ function target_data
 	sd t3, seen, t1
 	ret
 
+#elif defined(ABI_ppc64le)
+
+	.abiversion 2
+function target_pop
+	trap
+function target_nothing
+	blr
+function target_push
+	trap
+function target_slot
+	ld 11, 0(11)
+	addis 12, 2, seen@toc@ha
+	std 11, seen@toc@l(12)
+	blr
+function target_context
+	ld 9, 32(11)
+	ld 10, 40(11)
+	ld 11, 48(11)
+	addis 12, 2, seen@toc@ha
+	std 11, seen@toc@l(12)
+	blr
+function target_text
+	trap
+function target_data
+	addis 12, 2, seen@toc@ha
+	std 11, seen@toc@l(12)
+	blr
+
+#elif defined(ABI_s390x)
+
+function target_pop
+	.short 0
+function target_nothing
+	br %r14
+function target_push
+	.short 0
+function target_slot
+	lgr %r1, %r0
+	lg %r0, 0(%r1)
+	stgrl %r0, seen
+	br %r14
+function target_context
+	lgr %r1, %r0
+	lg %r2, 32(%r1)
+	lg %r3, 40(%r1)
+	lg %r0, 48(%r1)
+	stgrl %r0, seen
+	br %r14
+function target_text
+	.short 0
+function target_data
+	stgrl %r0, seen
+	br %r14
+
+#elif defined(ABI_loongarch64)
+
+function target_pop
+	break 0
+function target_nothing
+	jr $ra
+function target_push
+	break 0
+function target_slot
+	ld.d $t8, $t8, 0
+	pcalau12i $t0, %pc_hi20(seen)
+	st.d $t8, $t0, %pc_lo12(seen)
+	jr $ra
+function target_context
+	ld.d $t1, $t8, 32
+	ld.d $t2, $t8, 40
+	ld.d $t8, $t8, 48
+	pcalau12i $t0, %pc_hi20(seen)
+	st.d $t8, $t0, %pc_lo12(seen)
+	jr $ra
+function target_text
+	break 0
+function target_data
+	pcalau12i $t0, %pc_hi20(seen)
+	st.d $t8, $t0, %pc_lo12(seen)
+	jr $ra
+
 #endif
 
 	.section .note.GNU-stack, "", %progbits

@@ -75,6 +75,12 @@ check() {
 		expect "a landing pad" '0  auipc +zero,0x0'
 		expect "a jump through the table" 'jr +t1'
 		;;
+	ppc64le)
+		expect "a load from the table" 'ld +r12,8\(r5\)'
+		expect "a jump through the table" 'bctr'
+		;;
+	s390x) expect "a jump through the table" 'br +%r1' ;;
+	loongarch64) expect "a jump through the table" 'jr +\$t0' ;;
 	*)
 		expect "a landing pad" '0  endbr(64|32)'
 		expect "a jump through the table" 'jmp +\*0x'

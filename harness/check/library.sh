@@ -58,7 +58,7 @@ scratch() {
 
 exports_are_those_of_the_version_script() {
 	local out abi
-	for abi in x86_64 i386 arm64 arm riscv64; do
+	for abi in x86_64 i386 arm64 arm riscv64 ppc64le s390x loongarch64; do
 		out=$WORK/library/$abi
 		[ -d "$out" ] || continue
 		diff <(sed -n 's/^\t\t\([a-z_]*\);/\1/p' "$TREE/tools/lib/trampfd/libtrampfd.map" | sort) \
@@ -109,7 +109,7 @@ installed_library_is_complete() {
 # What an initial-exec model needs is not there for dlopen(), or runs out.
 library_has_no_thread_local_storage() {
 	local out abi file
-	for abi in x86_64 i386 arm64 arm riscv64; do
+	for abi in x86_64 i386 arm64 arm riscv64 ppc64le s390x loongarch64; do
 		out=$WORK/library/$abi
 		[ -d "$out" ] || continue
 		lmake "$abi" "$out" "$out/plugin.so"
@@ -360,7 +360,7 @@ example_runs() {
 
 open_work
 case ${1:-} in
-x86_64 | i386 | arm64 | arm | riscv64) build "$1" ;;
+x86_64 | i386 | arm64 | arm | riscv64 | ppc64le | s390x | loongarch64) build "$1" ;;
 *_*) "$1" ;;
 *) die "usage: library.sh ABI or CHECK: see its first lines" ;;
 esac

@@ -13,6 +13,7 @@ import sys
 from typing import NamedTuple
 
 DATA, SLOT, PUSH = range(3)
+FILLER = "int3", "udf", "break"
 MODES = "DATA", "SLOT", "PUSH"
 
 
@@ -102,7 +103,43 @@ jr {scratch}
 """
 
 
-# Big-endian kernels have little-endian instructions.
+def ppc64le(t):
+    """r12 is the address of the trampoline."""
+    if t.mode == DATA:
+        base, load = "12", f"ld {t.data}, 0(12)\n"
+    else:
+        base, load = str(t.data), ""
+    return f"""\
+t{t.number}: addis {base}, 12, {t.distance}@ha
+{load}ld 12, 8({base})
+mtctr 12
+bctr
+.org t{t.number}+{t.stride}
+"""
+
+
+def s390x(t):
+    return f"""\
+t{t.number}: {"lgrl" if t.mode == DATA else "larl"} %r{t.data}, t{t.number}+{t.distance}
+lgrl %r{t.scratch}, t{t.number}+{t.distance}+8
+br %r{t.scratch}
+.org t{t.number}+{t.stride}
+"""
+
+
+def loongarch64(t):
+    data, scratch = f"$r{t.data}", f"$r{t.scratch}"
+    base = scratch if t.mode == DATA else data
+    load = f"ld.d {data}, {base}, 0\n" if t.mode == DATA else ""
+    return f"""\
+t{t.number}: pcaddu18i {base}, {t.distance} >> 18
+{load}ld.d {scratch}, {base}, 8
+jr {scratch}
+.fill ({t.stride}-(.-t{t.number}))/4, 4, 0x002a0000
+"""
+
+
+# Big-endian kernels of ARM have little-endian instructions.
 ABIS = {
     "x86_64": x86_64,
     "i386": i386,
@@ -111,6 +148,9 @@ ABIS = {
     "arm": arm,
     "arm_be": arm,
     "riscv64": riscv64,
+    "ppc64le": ppc64le,
+    "s390x": s390x,
+    "loongarch64": loongarch64,
 }
 
 
@@ -125,7 +165,7 @@ def instructions(objdump, obj, start, stop):
     command = [objdump, "-d", *addresses, obj]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     found = re.findall(r"^ *[0-9a-f]+:\t([0-9a-f ]+)\t(\w+)", text, re.MULTILINE)
-    return [code.replace(" ", "") for code, name in found if name not in ("int3", "udf")]
+    return [code.replace(" ", "") for code, name in found if name not in FILLER]
 
 
 def report(kernel, obj, objdump):

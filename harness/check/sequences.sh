@@ -19,6 +19,9 @@ assembler() { # ABI -o OUTPUT SOURCE
 		riscv64-linux-gnu-as -march=rv64i -mno-relax -o "$3.o" "$4"
 		riscv64-linux-gnu-ld --no-relax -Ttext=0 -e 0 -o "$3" "$3.o"
 		;;
+	ppc64le) powerpc64le-linux-gnu-as -mpower8 "${@:2}" ;;
+	s390x) s390x-linux-gnu-as -march=z10 "${@:2}" ;;
+	loongarch64) loongarch64-linux-gnu-as "${@:2}" ;;
 	esac
 }
 
@@ -32,7 +35,11 @@ nolibc_cc "$abi" "$dir/sequences" "$ROOT/harness/check/sequences.c"
 "$ROOT/harness/guest/vm.sh" "$kernel" "$dir/sequences" >"$dir/kernel" </dev/null
 python3 "$sequences" assembly "$abi" "$dir/kernel" >"$dir/sequences.s"
 assembler "$abi" -o "$dir/sequences.o" "$dir/sequences.s"
-case $abi in *64*) format=elf64-little ;; *) format=elf32-little ;; esac
+case $abi in
+s390x) format=elf64-big ;;
+*64*) format=elf64-little ;;
+*) format=elf32-little ;;
+esac
 objcopy -I $format -O binary -j .text "$dir/sequences.o" "$dir/assembled"
 perl -ane 'print pack "H*", $F[5]' "$dir/kernel" >"$dir/generated"
 [ -s "$dir/generated" ] || die "the kernel made no trampolines for $abi"

@@ -23,11 +23,19 @@ open_apt() { # deb|deb-src SUITE
 	cd "$apt"
 }
 
+# Debian 13 has not all architectures.
+suite_of() { # DEBARCH
+	case $1 in
+	loong64) echo sid ;;
+	*) echo trixie ;;
+	esac
+}
+
 # Packages of an architecture, unpacked in a directory
 fetch_package() { # DEBARCH DIRECTORY PACKAGE...
 	local package dir=$2 of=(-o APT::Architecture="$1" -o APT::Architectures="$1")
+	open_apt deb "$(suite_of "$1")"
 	shift 2
-	open_apt deb trixie
 	private_apt "${of[@]}" update
 	private_apt "${of[@]}" download "$@"
 	for package in ./*.deb; do dpkg-deb -x "$package" "$dir"; done

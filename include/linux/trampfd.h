@@ -14,7 +14,7 @@
 #include <linux/types.h>
 #include <uapi/linux/trampfd.h>
 
-#define TRAMPFD_NR_ABIS		(TRAMPFD_ABI_RISCV64 + 1)
+#define TRAMPFD_NR_ABIS		(TRAMPFD_ABI_LOONGARCH64 + 1)
 #define TRAMPFD_NR_MODES	(TRAMPFD_MODE_PUSH + 1)
 
 /*

@@ -32,6 +32,12 @@
 #define DATA_REG		TRAMPFD_REG(2)	/* x2 or r2 */
 #elif defined(__riscv)
 #define DATA_REG		TRAMPFD_REG(12)	/* a2 */
+#elif defined(__powerpc64__)
+#define DATA_REG		TRAMPFD_REG(5)	/* r5 */
+#elif defined(__s390x__)
+#define DATA_REG		TRAMPFD_REG(4)	/* r4 */
+#elif defined(__loongarch__)
+#define DATA_REG		TRAMPFD_REG(6)	/* a2 */
 #else
 #error "Define DATA_REG for this ABI."
 #endif

@@ -58,8 +58,9 @@
  *	for one made through the i386 entry, even by a 64-bit process;
  *	%TRAMPFD_ABI_X86_64 for one of x86_64 and of x32; %TRAMPFD_ABI_ARM64
  *	and %TRAMPFD_ABI_ARM for one of a 64-bit and of a 32-bit task;
- *	%TRAMPFD_ABI_RISCV64 for one of a 64-bit task (a 32-bit task of riscv
- *	is refused with EOPNOTSUPP).
+ *	%TRAMPFD_ABI_RISCV64, %TRAMPFD_ABI_PPC64LE, %TRAMPFD_ABI_S390X and
+ *	%TRAMPFD_ABI_LOONGARCH64 for one of a 64-bit task (a 32-bit task of
+ *	these is refused with EOPNOTSUPP).
  * @TRAMPFD_ABI_X86_64: 64-bit code of x86, which x32 is too; slots are
  *	&struct trampfd_slot64.
  * @TRAMPFD_ABI_I386: 32-bit code of x86; slots are &struct trampfd_slot32.
@@ -68,6 +69,13 @@
  *	state: bit 0 of slot.code is the state of the target.  Slots are
  *	&struct trampfd_slot32.
  * @TRAMPFD_ABI_RISCV64: 64-bit code of RISC-V; slots are &struct trampfd_slot64.
+ * @TRAMPFD_ABI_PPC64LE: 64-bit little-endian code of Power, with the ELFv2 ABI: a
+ *	trampoline relies on r12, in which the ABI has a caller leave the address
+ *	that it calls, and leaves there that of the target.  Slots are
+ *	&struct trampfd_slot64.
+ * @TRAMPFD_ABI_S390X: 64-bit code of s390; slots are &struct trampfd_slot64.
+ * @TRAMPFD_ABI_LOONGARCH64: 64-bit code of LoongArch; slots are
+ *	&struct trampfd_slot64.
  *
  * An ABI that the running kernel has no trampolines for is refused with
  * EOPNOTSUPP.
@@ -79,6 +87,9 @@ enum trampfd_abi {
 	TRAMPFD_ABI_ARM64,
 	TRAMPFD_ABI_ARM,
 	TRAMPFD_ABI_RISCV64,
+	TRAMPFD_ABI_PPC64LE,
+	TRAMPFD_ABI_S390X,
+	TRAMPFD_ABI_LOONGARCH64,
 };
 
 /**
@@ -94,7 +105,8 @@ enum trampfd_abi {
  *	has it; EOPNOTSUPP elsewhere.
  *
  * Whatever the mode, every other register, the stack pointer (but for the one
- * word of PUSH), the return address and the flags are as the caller left them.
+ * word of PUSH), the return address and the flags are as the caller left them,
+ * but for CTR of ppc64le, by which each call through a pointer is made.
  * No memory is written, but for i386, whose way to learn its own address
  * (call, pop) writes the one word below the stack pointer.
  */
@@ -109,36 +121,47 @@ enum trampfd_mode {
  * @n: The register's DWARF number in the psABI of the chosen ABI.
  *
  * Registers: any general register works as data register, except the stack
- * pointer and, on arm64, arm and riscv64, the link register, on arm64 and arm the
- * program counter, and on riscv64 the global and the thread pointer.
+ * pointer, the link register, the program counter, what an ABI reserves (global,
+ * thread and TOC pointer, u0 of loongarch64), r0 and r12 of ppc64le, and r1 of
+ * s390x.
  * The scratch register is any of the same on i386; x16 or x17 on arm64, as a
- * landing pad lets no other jump arrive; and t1 or t3 to t6 on riscv64, as a jump
- * through t0 is a return and one through t2 asks for no landing pad.  The two
- * must differ.  The default of the scratch register is, if that is the data
- * register, the default of the data register.
+ * landing pad lets no other jump arrive; t1 or t3 to t6 on riscv64, as a jump
+ * through t0 is a return and one through t2 asks for no landing pad; r12 on
+ * ppc64le, which is to hold the address of the target; r1 on s390x, where r0 can
+ * not be jumped through; t0 or t8 on loongarch64.  The two must differ.  The
+ * default of the scratch register is, if that is the data register, the default
+ * of the data register.
  *
- * =======  ====  =======  =======  ============================================
- * ABI      mode  data     scratch  DWARF numbers
- *                default  default
- * =======  ====  =======  =======  ============================================
- * x86_64   DATA  r10      none     rax 0, rdx 1, rcx 2, rbx 3, rsi 4, rdi 5,
- *                                  rbp 6, r8 to r15: 8 to 15
- * x86_64   SLOT  r10      none     the same
- * i386     DATA  ecx      eax      eax 0, ecx 1, edx 2, ebx 3, ebp 5, esi 6,
- *                                  edi 7
- * i386     SLOT  ecx      none     the same
- * i386     PUSH  eax      none     the same
- * arm64    DATA  x17      x16      x0 to x29: 0 to 29
- * arm64    SLOT  x17      x16      the same
- * arm      DATA  r12      none     r0 to r12: 0 to 12
- * arm      SLOT  r12      none     the same
- * riscv64  DATA  t3       t1       x5 to x31: 5 to 31 (t0 to t2: 5 to 7,
- *                                  a0 to a7: 10 to 17, t3 to t6: 28 to 31)
- * riscv64  SLOT  t3       t1       the same
- * =======  ====  =======  =======  ============================================
+ * ===========  ====  =======  =======  ========================================
+ * ABI          mode  data     scratch  DWARF numbers
+ *                    default  default
+ * ===========  ====  =======  =======  ========================================
+ * x86_64       DATA  r10      none     rax 0, rdx 1, rcx 2, rbx 3, rsi 4,
+ *                                      rdi 5, rbp 6, r8 to r15: 8 to 15
+ * x86_64       SLOT  r10      none     the same
+ * i386         DATA  ecx      eax      eax 0, ecx 1, edx 2, ebx 3, ebp 5,
+ *                                      esi 6, edi 7
+ * i386         SLOT  ecx      none     the same
+ * i386         PUSH  eax      none     the same
+ * arm64        DATA  x17      x16      x0 to x29: 0 to 29
+ * arm64        SLOT  x17      x16      the same
+ * arm          DATA  r12      none     r0 to r12: 0 to 12
+ * arm          SLOT  r12      none     the same
+ * riscv64      DATA  t3       t1       x5 to x31: 5 to 31 (t0 to t2: 5 to 7,
+ *                                      a0 to a7: 10 to 17, t3 to t6: 28 to 31)
+ * riscv64      SLOT  t3       t1       the same
+ * ppc64le      DATA  r11      r12      r3 to r31: 3 to 31
+ * ppc64le      SLOT  r11      r12      the same
+ * s390x        DATA  r0       r1       r0 to r13: 0 to 13
+ * s390x        SLOT  r0       r1       the same
+ * loongarch64  DATA  t8       t0       a0 to a7: 4 to 11, t0 to t8: 12 to 20,
+ *                                      fp 22, s0 to s8: 23 to 31
+ * loongarch64  SLOT  t8       t0       the same
+ * ===========  ====  =======  =======  ========================================
  *
- * r10, ecx and r12 are the static chain registers of their ABIs, which a C
- * compiler uses for nested functions and for __builtin_call_with_static_chain.
+ * r10, ecx, r12 of arm, r11, r0 and t8 are the static chain registers of their
+ * ABIs, which a C compiler uses for nested functions and for
+ * __builtin_call_with_static_chain.
  * On arm64, whose psABI has none, GCC uses x18, which can be asked for.  x16, x17
  * and r12 are those that a linker's veneer may change between a call and the
  * function, and so hold nothing there.  So are t1 and t3, by a PLT entry.  t3 is
@@ -171,13 +194,13 @@ enum trampfd_mode {
  *	bytes of code.
  * @table_size: In: likewise.  Out: the most bytes of table.
  *
- * ============  ======  ====  =====  ===  =======
- * mode          x86_64  i386  arm64  arm  riscv64
- * ============  ======  ====  =====  ===  =======
- * DATA          32      32    16     8    32
- * SLOT          16      32    16     16   32
- * PUSH          -       32    -      -    -
- * ============  ======  ====  =====  ===  =======
+ * ====  ======  ====  =====  ===  =======  =======  =====  ===========
+ * mode  x86_64  i386  arm64  arm  riscv64  ppc64le  s390x  loongarch64
+ * ====  ======  ====  =====  ===  =======  =======  =====  ===========
+ * DATA  32      32    16     8    32       32       16     16
+ * SLOT  16      32    16     16   32       16       16     16
+ * PUSH  -       32    -      -    -        -        -      -
+ * ====  ======  ====  =====  ===  =======  =======  =====  ===========
  *
  * The layout is the same on every ABI.  Zero means the default everywhere: a
  * structure of zeroes is a complete request.  A structure that the kernel filled

@@ -295,7 +295,8 @@ char *trampfd_text_map(struct request *request);
 /* Any number that each thread has one of */
 static inline uintptr_t thread_id(void)
 {
-#ifdef __has_builtin
+/* GCC 14 says that it has this for each ABI. */
+#if defined(__has_builtin) && !defined(__powerpc__)
 #if __has_builtin(__builtin_thread_pointer)
 	return (uintptr_t)__builtin_thread_pointer();
 #endif

@@ -68,6 +68,12 @@ trampfd_text_end:
 #include "text_arm.S"
 #elif defined(__riscv) && __riscv_xlen == 64
 #include "text_riscv64.S"
+#elif defined(__powerpc64__) && _CALL_ELF == 2 && defined(__LITTLE_ENDIAN__)
+#include "text_ppc64le.S"
+#elif defined(__s390x__)
+#include "text_s390x.S"
+#elif defined(__loongarch64)
+#include "text_loongarch64.S"
 #else
 #error "this ABI has no text_ABI.S"
 #endif

@@ -86,21 +86,27 @@ enum trampfd_backend {
  *
  * Zero means the default everywhere.  The library backend has
  *
- * ======  ====  =========================================  =====================
- * ABI     mode  data register                              scratch
- * ======  ====  =========================================  =====================
- * x86_64  DATA  r10, rdi, rsi, rdx, rcx, r8, r9            none
- *         SLOT  r10
- * i386    DATA  ecx; eax                                   eax; ecx
- *         SLOT  ecx, eax                                   none
- *         PUSH  eax                                        none
- * arm64   DATA  x17, x18, x0 to x7                         x16
- *         SLOT  x17, x18                                   x16
- * arm     DATA  r12, r0 to r3                              none
- *         SLOT  r12                                        none
- * riscv64 DATA  t3, t2, a0 to a7                           t1
- *         SLOT  t3                                         t1
- * ======  ====  =========================================  =====================
+ * ===========  ====  ================================  =====================
+ * ABI          mode  data register                     scratch
+ * ===========  ====  ================================  =====================
+ * x86_64       DATA  r10, rdi, rsi, rdx, rcx, r8, r9   none
+ *              SLOT  r10
+ * i386         DATA  ecx; eax                          eax; ecx
+ *              SLOT  ecx, eax                          none
+ *              PUSH  eax                               none
+ * arm64        DATA  x17, x18, x0 to x7                x16
+ *              SLOT  x17, x18                          x16
+ * arm          DATA  r12, r0 to r3                     none
+ *              SLOT  r12                               none
+ * riscv64      DATA  t3, t2, a0 to a7                  t1
+ *              SLOT  t3                                t1
+ * ppc64le      DATA  r11, r3 to r10                    r12
+ *              SLOT  r11                               r12
+ * s390x        DATA  r0, r2 to r6                      r1
+ *              SLOT  r0                                r1
+ * loongarch64  DATA  t8, a0 to a7; t0                  t0; t8
+ *              SLOT  t8                                t0
+ * ===========  ====  ================================  =====================
  */
 struct trampfd_pool_attr {
 	unsigned int mode;

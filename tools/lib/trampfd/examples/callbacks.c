@@ -34,6 +34,15 @@
 #elif defined(__riscv)
 #define THIRD	TRAMPFD_REG(12)	/* a2 */
 #define FOURTH	TRAMPFD_REG(13)	/* a3 */
+#elif defined(__powerpc64__)
+#define THIRD	TRAMPFD_REG(5)
+#define FOURTH	TRAMPFD_REG(6)
+#elif defined(__s390x__)
+#define THIRD	TRAMPFD_REG(4)
+#define FOURTH	TRAMPFD_REG(5)
+#elif defined(__loongarch__)
+#define THIRD	TRAMPFD_REG(6)	/* a2 */
+#define FOURTH	TRAMPFD_REG(7)	/* a3 */
 #else
 #error "say here which registers the third and fourth argument are in"
 #endif

@@ -90,6 +90,12 @@ static const char *library_has(void)
 	return "DATA r12 r0 r1 r2 r3 SLOT r12 ";
 #elif defined(__riscv)
 	return "DATA t3 t2 a0 a1 a2 a3 a4 a5 a6 a7 SLOT t3 ";
+#elif defined(__powerpc64__)
+	return "DATA r11 r3 r4 r5 r6 r7 r8 r9 r10 SLOT r11 ";
+#elif defined(__s390x__)
+	return "DATA r0 r2 r3 r4 r5 r6 SLOT r0 ";
+#elif defined(__loongarch__)
+	return "DATA t8 t0 a0 a1 a2 a3 a4 a5 a6 a7 SLOT t8 ";
 #endif
 }
 

@@ -17,6 +17,12 @@ unsigned long abi_probe_entry, abi_probe_drop, abi_probe_saved_sp;
 #include "abi_arm.c"
 #elif defined(__riscv) && __riscv_xlen == 64
 #include "abi_riscv64.c"
+#elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__)
+#include "abi_ppc64le.c"
+#elif defined(__s390x__)
+#include "abi_s390x.c"
+#elif defined(__loongarch64)
+#include "abi_loongarch64.c"
 #else
 #error "This ABI has no abi_*.c: see abi.h."
 #endif

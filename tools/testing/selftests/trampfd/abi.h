@@ -56,10 +56,15 @@ extern const int abi_bad_regs[];		/* DWARF numbers, ends with -1 */
 /* The ABIs of the kernels that run this program; ends with 0 */
 extern const enum trampfd_abi abi_of_machine[];
 
-#define ABI_LAST		TRAMPFD_ABI_RISCV64	/* of enum trampfd_abi */
+#define ABI_LAST		TRAMPFD_ABI_LOONGARCH64	/* of enum trampfd_abi */
 
 /* Whether @abi is valid, but no kernel that runs this program has it */
 bool abi_is_foreign(enum trampfd_abi abi);
+
+/* The ABI has landing pads, and so abi_is_landing_pad(). */
+#if !defined(__arm__) && !defined(__powerpc__) && !defined(__s390__) && !defined(__loongarch__)
+#define ABI_HAS_LANDING_PADS
+#endif
 
 /* Whether an indirect branch to @code is permitted if landing pads are enforced */
 bool abi_is_landing_pad(const void *code);

@@ -22,9 +22,7 @@ FIXTURE_VARIANT_ADD(code, data_largest) { .mode = 0, .stride = TRAMPFD_STRIDE_MA
 FIXTURE_VARIANT_ADD(code, slot_smallest) { .mode = 1 };
 FIXTURE_VARIANT_ADD(code, slot_64) { .mode = 1, .stride = 64 };
 FIXTURE_VARIANT_ADD(code, slot_largest) { .mode = 1, .stride = TRAMPFD_STRIDE_MAX };
-#if defined(__x86_64__) || defined(__aarch64__) || defined(__arm__) || defined(__riscv)
-/* These ABIs do not have mode PUSH. */
-#else
+#ifdef __i386__	/* Only i386 has mode PUSH. */
 FIXTURE_VARIANT_ADD(code, push_smallest) { .mode = 2 };
 FIXTURE_VARIANT_ADD(code, push_64) { .mode = 2, .stride = 64 };
 FIXTURE_VARIANT_ADD(code, push_largest) { .mode = 2, .stride = TRAMPFD_STRIDE_MAX };
@@ -43,7 +41,7 @@ FIXTURE_TEARDOWN(code)
 	instance_close(&self->in);
 }
 
-#ifndef __arm__	/* arm has no landing pads. */
+#ifdef ABI_HAS_LANDING_PADS
 TEST_F(code, entries_are_landing_pads)
 {
 	uint32_t i, wrong = 0;
@@ -144,6 +142,15 @@ TEST(each_trampoline_loads_its_own_slot)
 #define ARGUMENT_CALL	__attribute__((fastcall))
 #elif defined(__riscv)
 #define ARGUMENT_REG	TRAMPFD_REG(10)	/* a0 */
+#define ARGUMENT_CALL
+#elif defined(__powerpc64__)
+#define ARGUMENT_REG	TRAMPFD_REG(3)	/* r3 */
+#define ARGUMENT_CALL
+#elif defined(__s390x__)
+#define ARGUMENT_REG	TRAMPFD_REG(2)	/* r2 */
+#define ARGUMENT_CALL
+#elif defined(__loongarch__)
+#define ARGUMENT_REG	TRAMPFD_REG(4)	/* a0 */
 #define ARGUMENT_CALL
 #else
 #define ARGUMENT_REG	TRAMPFD_REG(0)	/* x0, r0 */

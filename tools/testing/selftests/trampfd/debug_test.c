@@ -10,7 +10,7 @@
 #include <sys/user.h>
 #include <time.h>
 
-#if defined(__aarch64__) || defined(__riscv)
+#if defined(__aarch64__) || defined(__riscv) || defined(__powerpc__)
 #include <asm/ptrace.h>
 #endif
 
@@ -31,8 +31,12 @@ static uintptr_t address_of(void *fn)
 
 static uintptr_t program_counter(pid_t pid)
 {
-#ifdef __arm__
+#if defined(__arm__)
 	struct user_regs regs = {};
+#elif defined(__powerpc64__)
+	struct pt_regs regs = {};
+#elif defined(__s390x__)
+	struct _user_regs_struct regs = {};
 #else
 	struct user_regs_struct regs = {};
 #endif
@@ -45,6 +49,12 @@ static uintptr_t program_counter(pid_t pid)
 	return regs.eip;
 #elif defined(__arm__)
 	return regs.uregs[15];
+#elif defined(__powerpc64__)
+	return regs.nip;
+#elif defined(__s390x__)
+	return regs.psw.addr;
+#elif defined(__loongarch__)
+	return regs.csr_era;
 #else
 	return regs.pc;
 #endif

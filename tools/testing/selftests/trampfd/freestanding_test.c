@@ -126,8 +126,14 @@ static int code_is_in_order(void)
 
 	if (instance_open(&in))
 		return 0;
-#ifdef __arm__
+#if defined(__arm__)
 	in_order = in.code[3] == 0xe2;		/* add, always */
+#elif defined(__powerpc64__)
+	in_order = in.code[3] >> 2 == 15;	/* addis */
+#elif defined(__s390x__)
+	in_order = in.code[1] == 0x08;		/* lgrl r0 */
+#elif defined(__loongarch__)
+	in_order = in.code[3] == 0x1e;		/* pcaddu18i */
 #else
 	in_order = abi_is_landing_pad(in.code);
 #endif

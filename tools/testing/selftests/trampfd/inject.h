@@ -59,6 +59,18 @@ static inline const char *inject_allow(void)
 	return "needs root, debugfs and CONFIG_FAILSLAB, FAIL_PAGE_ALLOC, FAULT_INJECTION_USERCOPY";
 }
 
+static inline char *inject_thread_pointer(void)
+{
+#ifdef __powerpc__	/* of which GCC 14 does not have the built-in */
+	char *pointer;
+
+	asm("mr %0, 13" : "=r" (pointer));
+	return pointer;
+#else
+	return __builtin_thread_pointer();
+#endif
+}
+
 /*
  * Open the descriptor that inject_arm() and inject_disarm() need for this thread.
  * It stays open, because open() itself could fail.  Unregister the thread's rseq
@@ -71,7 +83,7 @@ static inline int inject_open(void)
 	unsigned int size = __rseq_size > 32 ? __rseq_size : 32;
 
 	if (__rseq_size)
-		syscall(__NR_rseq, (char *)__builtin_thread_pointer() + __rseq_offset,
+		syscall(__NR_rseq, inject_thread_pointer() + __rseq_offset,
 			size, RSEQ_FLAG_UNREGISTER, RSEQ_SIG);
 #endif
 	return open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);

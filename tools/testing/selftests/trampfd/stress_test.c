@@ -87,6 +87,12 @@ static unsigned long interrupted_at(const ucontext_t *uc)
 	return uc->uc_mcontext.pc;
 #elif defined(__riscv)
 	return uc->uc_mcontext.__gregs[REG_PC];
+#elif defined(__powerpc64__)
+	return uc->uc_mcontext.gp_regs[PT_NIP];
+#elif defined(__s390x__)
+	return uc->uc_mcontext.psw.addr;
+#elif defined(__loongarch__)
+	return uc->uc_mcontext.__pc;
 #else
 	return uc->uc_mcontext.arm_pc;
 #endif

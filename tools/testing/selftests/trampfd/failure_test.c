@@ -344,16 +344,23 @@ FIXTURE_VARIANT_ADD(failure, create_code) {
 	.what = { create_code, 3, { ENOMEM, EFAULT } },
 };
 
+/* On s390x the arguments of mmap() are copied in. */
+#ifdef __s390__
+#define MMAP_ERRORS	{ ENOMEM, EFAULT }
+#else
+#define MMAP_ERRORS	{ ENOMEM }
+#endif
+
 FIXTURE_VARIANT_ADD(failure, map_code) {
-	.what = { map_code, 1, { ENOMEM } },
+	.what = { map_code, 1, MMAP_ERRORS },
 };
 
 FIXTURE_VARIANT_ADD(failure, map_code_again) {
-	.what = { map_code_again, 1, { ENOMEM } },
+	.what = { map_code_again, 1, MMAP_ERRORS },
 };
 
 FIXTURE_VARIANT_ADD(failure, map_table) {
-	.what = { map_table, 1, { ENOMEM } },
+	.what = { map_table, 1, MMAP_ERRORS },
 };
 
 FIXTURE_VARIANT_ADD(failure, read_code) {

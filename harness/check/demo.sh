@@ -80,7 +80,7 @@ check() {
 		expect "a jump through the table" 'bctr'
 		;;
 	s390x) expect "a jump through the table" 'br +%r1' ;;
-	loongarch64) expect "a jump through the table" 'jr +\$t0' ;;
+	loongarch64) expect "a jump through the table" 'jr +[$]t0' ;;
 	*)
 		expect "a landing pad" '0  endbr(64|32)'
 		expect "a jump through the table" 'jmp +\*0x'

@@ -117,6 +117,13 @@ static inline uint32_t random_below(uint64_t *state, uint32_t limit)
 	return (z >> 33) % limit;
 }
 
+/* Where the lower half of an argument is, as a filter sees it */
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define LOWER_HALF	sizeof(uint32_t)
+#else
+#define LOWER_HALF	0
+#endif
+
 /*
  * For the calling thread, from now on: do @action, with @flags of seccomp(2), at
  * the system call @nr, if of its argument @arg the bits of @mask are @bits.
@@ -127,7 +134,8 @@ static inline int filter(int nr, int arg, unsigned int mask, unsigned int bits,
 	struct sock_filter filter[] = {
 		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 4),
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[arg])),
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, args[arg]) + LOWER_HALF),
 		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, mask),
 		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, bits, 0, 1),
 		BPF_STMT(BPF_RET | BPF_K, action),

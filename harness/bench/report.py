@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 DIRECTORY = sys.argv[1]
-CALL_ABIS = "x86_64", "i386", "arm64", "arm", "riscv64"
+CALL_ABIS = "x86_64", "i386", "arm64", "arm", "riscv64", "s390x"
 NATIVE_ABIS = "x86_64", "i386"
 
 MILLION = "1000000"

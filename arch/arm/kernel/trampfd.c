@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * trampfd: which trampolines an arm kernel has: trampfd_a32.c
+ * trampfd: the ABIs of an arm kernel.  trampfd_a32.c has the instructions.
  */
 #include <linux/trampfd.h>
 

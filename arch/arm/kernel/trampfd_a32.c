@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
  * trampfd: trampolines of arm, for tasks of arm kernels and for AArch32 tasks of
- * arm64 kernels, which build this file too.
+ * arm64 kernels.  Both build this file.
  *
- * They are A32 code.  A caller in T32 state switches to it by itself, as the
- * address of a trampoline has bit 0 clear (BLX, or BX); the load to pc at the
- * end switches to the state that bit 0 of slot.code says, from ARMv5T on (Arm
- * ARM, DDI 0406, "Changing between Thumb state and ARM state").
+ * They are A32 code.  The address of a trampoline has bit 0 clear, so BLX or BX
+ * from a caller in T32 state switches to A32 state.  The load to pc at the end
+ * selects the state by bit 0 of slot.code, from ARMv5T on (Arm ARM, DDI 0406,
+ * "Changing between Thumb state and ARM state").
  *
- * pc reads as the instruction's address + 8, so what the first instruction
- * computes is 8 bytes above the start of the slot.
+ * pc reads as the instruction's address + 8, so the first instruction computes
+ * the address 8 bytes above the start of the slot.
  */
 #include <linux/bits.h>
 #include <linux/build_bug.h>
@@ -29,7 +29,7 @@
 #define A32_SUB(rd, rn, imm12)	(0xe2400000 | (rn) << 16 | (rd) << 12 | (imm12))
 #define A32_LDR_PC(rn, imm12)	(0xe590f000 | (rn) << 16 | (imm12))
 #define A32_LDMDB(rn, list)	(0xe9100000 | (rn) << 16 | (list))
-/* Undefined in A32 state; in T32 state its first half is. */
+/* Undefined in A32 state; its first halfword is undefined in T32 state. */
 #define A32_UDF			0xe7f0def0
 
 #define A32_PC			15

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the instructions of a trampoline of arm do, for the KUnit tests of arm
- * and of arm64.  Encodings: Arm ARM, DDI 0406, "Alphabetical list of
- * instructions".
+ * Follow a trampoline of arm, for the KUnit tests of arm and of arm64.  Encodings:
+ * Arm ARM, DDI 0406, "Alphabetical list of instructions".
  */
 #include <kunit/trampfd.h>
 #include <linux/bitmap.h>
@@ -17,7 +16,7 @@
 
 #define REG_SP		13
 #define REG_PC		15
-#define PC_AHEAD	8	/* what pc reads as, beyond the instruction */
+#define PC_AHEAD	8	/* pc reads as the instruction's address + 8 */
 
 static u32 instruction(const u8 *code)
 {
@@ -57,14 +56,14 @@ static void load_multiple(struct trampfd_machine *m, u32 base, unsigned long lis
 	}
 }
 
-/* Follow the instruction at @p; what is wrong with it, or NULL. */
+/* Follow the instruction at @p; return what is wrong with it, or NULL. */
 static const char *step(struct trampfd_machine *m, u32 insn, u32 p)
 {
 	unsigned int rn = field(insn, 16, 4), rd = field(insn, 12, 4);
 	u32 base = rn == REG_PC ? p + PC_AHEAD : m->regs[rn].offset;
 
 	if (rn != REG_PC && m->regs[rn].kind != TRAMPFD_ADDRESS)
-		return "use of what the caller left in a register";
+		return "use of a register of the caller";
 
 	switch (insn & 0xfff00000) {
 	case 0xe2800000:	/* add rd, rn, #value */
@@ -87,7 +86,7 @@ static const char *step(struct trampfd_machine *m, u32 insn, u32 p)
 	return "unknown instruction";
 }
 
-/* UDF, of which the first half is UDF in T32 state too */
+/* UDF of A32, with UDF of T32 as its first halfword */
 static bool traps(u32 insn)
 {
 	return (insn & 0xfff0fff0) == 0xe7f0def0;
@@ -114,7 +113,7 @@ static const char *follow(struct trampfd_machine *m, const u8 *code,
 	return NULL;
 }
 
-/* SVC, in A32 state and, for who jumps here in that, in T32 state */
+/* SVC of A32, or of T32: code can be entered in either state. */
 static const char *has_system_call(const u8 *code, u32 size)
 {
 	u32 i;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Whose instructions the KUnit tests of trampfd read on arm: trampfd_a32_kunit.c
+ * The decoder of arm kernels for the KUnit tests of trampfd.  trampfd_a32_kunit.c
+ * has the implementation.
  */
 #include <kunit/trampfd.h>
 

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * trampfd: trampolines of arm64; those of its AArch32 tasks are arm's.
+ * trampfd: trampolines of arm64.  AArch32 tasks use those of arm.
  *
- * Each begins with BTI C, which a call, or a jump through x16 or x17, may arrive
- * at where Branch Target Identification is on, and which does nothing elsewhere
- * (Arm ARM, DDI 0487, "BTI").  It ends with a jump through x16 or x17 for the
- * same reason: the target begins with a BTI C too.  x30 is left alone, so that
- * it does not matter whether the return address in it is signed.
+ * Each begins with BTI C.  If Branch Target Identification is on, BTI C accepts
+ * calls and jumps through x16 or x17; otherwise it is a no-op (Arm ARM, DDI 0487,
+ * "BTI").  The target begins with BTI C too, so the trampoline jumps to it through
+ * x16 or x17.  x30 is not touched: the return address in it may be signed.
  */
 #include <linux/bits.h>
 #include <linux/compat.h>
@@ -27,7 +26,7 @@
  *	ldr	scratch, slot.code
  *	br	scratch
  *
- * Loads relative to the program counter are never checked for memory tags.
+ * PC-relative loads are not tag-checked (MTE).
  */
 static void trampfd_arm64_emit(void *code, u32 stride, enum trampfd_mode mode,
 			       unsigned int data, unsigned int scratch)
@@ -44,7 +43,7 @@ static void trampfd_arm64_emit(void *code, u32 stride, enum trampfd_mode mode,
 
 	memset(code, 0, stride); /* UDF #0 */
 
-	/* Instructions are little-endian, whatever the data is. */
+	/* Instructions are little-endian, also on a big-endian kernel. */
 	insn[0] = cpu_to_le32(aarch64_insn_gen_hint(AARCH64_INSN_HINT_BTIC));
 	insn[1] = cpu_to_le32(load);
 	insn[2] = cpu_to_le32(aarch64_insn_gen_load_literal(8, slot + sizeof(u64),
@@ -53,7 +52,7 @@ static void trampfd_arm64_emit(void *code, u32 stride, enum trampfd_mode mode,
 							  AARCH64_INSN_BRANCH_NOLINK));
 }
 
-/* What PROT_BTI asks for: the guard of pages in which BTI C counts */
+/* The flag that PROT_BTI sets: enforce BTI in these pages. */
 static vma_flags_t trampfd_arm64_code_vma_flags(void)
 {
 	return system_supports_bti() ? mk_vma_flags(VMA_ARM64_BTI_BIT) :
@@ -93,7 +92,7 @@ const struct trampfd_abi_desc *arch_trampfd_abi(enum trampfd_abi abi)
 	}
 }
 
-/* A task of one state can not make a system call of the other. */
+/* A task makes system calls of its own execution state only. */
 enum trampfd_abi arch_trampfd_caller_abi(void)
 {
 	return in_compat_syscall() ? TRAMPFD_ABI_ARM : TRAMPFD_ABI_ARM64;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the instructions of a trampoline of arm64 do, read with the kernel's
- * instruction decoder, for the KUnit tests.
+ * Follow a trampoline of arm64 with the kernel's instruction decoder, for the
+ * KUnit tests.
  */
 #include <kunit/trampfd.h>
 #include <linux/bitops.h>
@@ -18,7 +18,7 @@ static u32 instruction(const u8 *code)
 	return le32_to_cpup((const __le32 *)code);
 }
 
-/* What is at a distance that the instruction at @p has, in units of @scale. */
+/* The address that the instruction at @p names, by an immediate times @scale */
 static u32 relative(u32 p, u32 insn, enum aarch64_insn_imm_type type,
 		    unsigned int bits, unsigned int scale)
 {
@@ -47,7 +47,7 @@ static const char *follow(struct trampfd_machine *m, const u8 *code,
 		rn = aarch64_insn_decode_register(AARCH64_INSN_REGTYPE_RN, insn);
 		if (aarch64_insn_is_ldr_lit(insn)) {
 			if (!(insn & BIT(30)))
-				return "load of half a register";
+				return "load of 32 bits";
 			m->regs[rd] = (struct trampfd_value){
 				TRAMPFD_LOADED,
 				relative(p, insn, AARCH64_INSN_IMM_19, 19, 4)
@@ -58,12 +58,12 @@ static const char *follow(struct trampfd_machine *m, const u8 *code,
 				relative(p, insn, AARCH64_INSN_IMM_ADR, 21, 1)
 			};
 		} else if (aarch64_insn_is_br(insn)) {
-			/* Where a jump from a guarded page may land on BTI C */
+			/* BTI C accepts no other jump. */
 			if (rn != 16 && rn != 17)
-				return "jump that a landing pad refuses";
+				return "jump that BTI C refuses";
 			m->target = m->regs[rn];
 			if (m->target.kind == TRAMPFD_UNCHANGED)
-				return "jump to the caller's value";
+				return "jump through a register of the caller";
 		} else {
 			return "unknown instruction";
 		}

@@ -2,18 +2,17 @@
 /*
  * trampfd: trampolines of riscv64.
  *
- * Each begins with LPAD, which an indirect jump or call must arrive at where
- * landing pads are on, and which is AUIPC to x0 and so does nothing elsewhere
- * (RISC-V Control-Flow Integrity, "Landing Pad", Zicfilp).  Label 0 is for every
- * caller: a caller that has a label leaves it in x7, where the LPAD of the
- * target finds it.
+ * Each begins with LPAD.  If landing pads are on, the target of an indirect jump
+ * or call must be an LPAD; otherwise it is AUIPC to x0, a no-op (RISC-V
+ * Control-Flow Integrity, "Landing Pad", Zicfilp).  Label 0 accepts every caller.
+ * A caller that uses labels puts the target's label into x7; the trampoline leaves
+ * it there, and the LPAD of the target checks it.
  *
- * The jump at the end is one that the target must have an LPAD for: not through
- * x7, which is exempt from that, nor through x1 or x5, which are exempt as
- * returns and would take an address off the return-address stack of the
- * processor (unprivileged ISA, "Unconditional Jumps").
+ * The jump at the end requires an LPAD at the target.  Jumps through x7 are exempt
+ * from that, and so are returns, jumps through x1 or x5.  A return would also pop
+ * the processor's return-address stack (unprivileged ISA, "Unconditional Jumps").
  *
- * All instructions are of 4 bytes, as the C extension may be missing.
+ * All instructions have 4 bytes: the processor may not have the C extension.
  */
 #include <linux/bitops.h>
 #include <linux/bits.h>
@@ -24,7 +23,7 @@
 #include <asm/byteorder.h>
 #include <asm/insn.h>
 
-/* Encodings that <asm/insn.h> does not have: unprivileged ISA, "RV64I" */
+/* Encodings that are not in <asm/insn.h>: unprivileged ISA, "RV64I" */
 #define RVG_MATCH_ADDI		0x00000013
 #define RVG_MATCH_LD		0x00003003
 
@@ -63,7 +62,7 @@ static void trampfd_riscv64_emit(void *code, u32 stride, enum trampfd_mode mode,
 	const s32 low = sign_extend32(distance, 11);
 	__le32 *insn = code;
 
-	/* All zeroes is an illegal instruction, of 2 bytes as of 4. */
+	/* Zeroes are an illegal instruction, in 2 bytes and in 4. */
 	memset(code, 0, stride);
 
 	*insn++ = u_type(RVG_MATCH_AUIPC, 0, 0);
@@ -79,10 +78,9 @@ static void trampfd_riscv64_emit(void *code, u32 stride, enum trampfd_mode mode,
 }
 
 /*
- * By DWARF number, which is the register's (RISC-V psABI): all but x0, ra, sp, gp
- * and tp, which user code must not change.  Scratch registers are the temporary
- * ones: not t0 and t2, see above.  The defaults, t3 and t1, are those that an
- * entry of a PLT changes between a call and the function.
+ * By DWARF number, which is the register's (RISC-V psABI).  Data: all but x0, ra,
+ * sp, gp and tp.  Scratch: the temporary registers except t0 and t2, see above.
+ * The defaults are t3 and t1: PLT entries change these, so they hold no argument.
  */
 #define RISCV64_MODE						\
 {								\
@@ -107,7 +105,7 @@ const struct trampfd_abi_desc *arch_trampfd_abi(enum trampfd_abi abi)
 	return abi == TRAMPFD_ABI_RISCV64 ? &trampfd_riscv64 : NULL;
 }
 
-/* There are no trampolines of riscv32. */
+/* riscv32 is not supported. */
 enum trampfd_abi arch_trampfd_caller_abi(void)
 {
 	return in_compat_syscall() ? TRAMPFD_ABI_CALLER : TRAMPFD_ABI_RISCV64;

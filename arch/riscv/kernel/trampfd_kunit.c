@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the instructions of a trampoline of riscv64 do, for the KUnit tests.
+ * Follow a trampoline of riscv64, for the KUnit tests.
  */
 #include <kunit/trampfd.h>
 #include <linux/bits.h>
@@ -9,14 +9,14 @@
 
 #include <asm/insn.h>
 
-/* What <asm/insn.h> does not have: unprivileged ISA, "RV64I"; Zicfilp */
+/* Encodings that are not in <asm/insn.h>: unprivileged ISA, "RV64I"; Zicfilp */
 #define ADDI_OR_LD_MASK		(RV_INSN_FUNCT3_MASK | RV_INSN_OPCODE_MASK)
 #define ADDI			0x00000013
 #define LD			0x00003003
 #define LPAD_0			0x00000017
 #define ECALL			0x00000073
 
-/* Registers through which a jump may arrive where there is no LPAD */
+/* A jump through these registers requires no LPAD at its target. */
 #define UNGUARDED		(BIT(1) | BIT(5) | BIT(7))
 
 static const char *follow(struct trampfd_machine *m, const u8 *code,
@@ -44,21 +44,21 @@ static const char *follow(struct trampfd_machine *m, const u8 *code,
 			};
 			continue;
 		}
-		/* The others take what a register holds. */
+		/* All others read rs1. */
 		if (m->regs[rs1].kind == TRAMPFD_UNCHANGED)
-			return "use of the caller's value";
+			return "use of a register of the caller";
 		if (riscv_insn_is_jalr(insn)) {
 			if (rd)
 				return "call";
 			if (imm)
-				return "jump to behind the target";
+				return "jump with an offset";
 			if (BIT(rs1) & UNGUARDED)
-				return "jump that asks for no landing pad";
+				return "jump that requires no landing pad";
 			m->target = m->regs[rs1];
 			continue;
 		}
 		if (m->regs[rs1].kind != TRAMPFD_ADDRESS)
-			return "use of what was loaded";
+			return "use of a loaded value as an address";
 		if ((insn & ADDI_OR_LD_MASK) == ADDI)
 			m->regs[rd] = (struct trampfd_value){
 				TRAMPFD_ADDRESS, m->regs[rs1].offset + imm
@@ -70,7 +70,7 @@ static const char *follow(struct trampfd_machine *m, const u8 *code,
 		else
 			return "unknown instruction";
 	}
-	/* Code can be entered at each parcel of 2 bytes, each of zeroes traps. */
+	/* Code can be entered at each 2-byte parcel; a parcel of zeroes traps. */
 	for (p += 4; p < end; p++)
 		if (code[p])
 			return "filler that does not trap";

@@ -38,8 +38,8 @@
 #define OP_GRP5_JMP		4	/* jmp *r/m */
 
 /*
- * Not as one constant: the compiler would put it into an instruction, as an
- * ENDBR that is not meant to be one (see gen_endbr()).
+ * Hide the constant from the compiler: an instruction with it as an immediate
+ * would contain an ENDBR in kernel text (see gen_endbr()).
  */
 static u8 *emit_endbr(u8 *p, u8 last)
 {
@@ -56,7 +56,7 @@ static u8 *emit_le32(u8 *p, u32 value)
 	return p + 4;
 }
 
-/* Emit the displacement of @to, an offset from @code, from the next instruction. */
+/* Emit the displacement from the next instruction to the offset @to of @code. */
 static u8 *emit_disp(u8 *p, const u8 *code, u32 to)
 {
 	return emit_le32(p, to - (p + 4 - code));
@@ -143,9 +143,10 @@ static const struct trampfd_abi_desc trampfd_x86_64 = {
  *	lea	slot - 1b(%base), %data		SLOT and PUSH, base is data
  *	jmp	*4(%data)
  *
- * A call with displacement 0 is how position independent i386 code learns its
- * address.  Processors know it and push nothing onto their return predictor
- * (Intel SDM volume 1, "Shadow Stack": onto the shadow stack neither).
+ * Position independent i386 code learns its address by a call with displacement
+ * 0.  Processors recognise it, and push its return address neither onto the
+ * return stack buffer nor onto the shadow stack (Intel SDM volume 1, "Shadow
+ * Stack").
  */
 static void trampfd_i386_emit(void *code, u32 stride, enum trampfd_mode mode,
 			      unsigned int data, unsigned int scratch)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What the instructions of a trampoline of x86 do, read with the kernel's
- * instruction decoder, for the KUnit tests.
+ * Follow a trampoline of x86 with the kernel's instruction decoder, for the KUnit
+ * tests.
  */
 #include <kunit/trampfd.h>
 #include <linux/bits.h>
@@ -12,7 +12,7 @@
 
 #define REG_SP		4	/* as in ModRM and the opcodes of push and pop */
 
-/* The memory that ModRM names, as an offset, if it is known. */
+/* Return the offset of the memory operand, or TRAMPFD_OFFSET_NONE if unknown. */
 static u32 operand(const struct trampfd_machine *m, struct insn *insn, u32 next)
 {
 	u8 mod = X86_MODRM_MOD(insn->modrm.value);
@@ -35,8 +35,8 @@ static u32 operand(const struct trampfd_machine *m, struct insn *insn, u32 next)
 }
 
 /*
- * Follow one instruction; what is wrong with it, or NULL.  @pushed is what a
- * call pushed and no pop has taken off.
+ * Follow one instruction; return what is wrong with it, or NULL.  @pushed is the
+ * return address that a call pushed, until a pop removes it.
  */
 static const char *step(struct trampfd_machine *m, u32 *pushed,
 			struct insn *insn, u32 next)
@@ -51,7 +51,7 @@ static const char *step(struct trampfd_machine *m, u32 *pushed,
 		return NULL;
 	case 0x58 ... 0x5f:
 		if (*pushed == TRAMPFD_OFFSET_NONE)
-			return "pop of what was not pushed";
+			return "pop without call";
 		m->regs[op & 7] = (struct trampfd_value){
 			TRAMPFD_ADDRESS, *pushed
 		};
@@ -65,7 +65,7 @@ static const char *step(struct trampfd_machine *m, u32 *pushed,
 	case 0x8b:
 	case 0x8d:
 		if (insn->x86_64 && !X86_REX_W(insn->rex_prefix.value))
-			return "load of half a register";
+			return "load of 32 bits";
 		m->regs[reg] = (struct trampfd_value){
 			op == 0x8b ? TRAMPFD_LOADED : TRAMPFD_ADDRESS,
 			operand(m, insn, next)
@@ -73,7 +73,7 @@ static const char *step(struct trampfd_machine *m, u32 *pushed,
 		return NULL;
 	case 0xff:
 		if (X86_MODRM_REG(insn->modrm.value) != 4)
-			return "not a jump";
+			return "last instruction is not jmp";
 		m->target = (struct trampfd_value){
 			TRAMPFD_LOADED, operand(m, insn, next)
 		};
@@ -91,7 +91,7 @@ static const char *follow(struct trampfd_machine *m, const u8 *code,
 	u32 p = start + 4;
 	struct insn insn;
 
-	/* Byte by byte, not to be an ENDBR of the kernel's own. */
+	/* By bytes: a constant would be an ENDBR in kernel text. */
 	if (code[start] != 0xf3 || code[start + 1] != 0x0f ||
 	    code[start + 2] != 0x1e || code[start + 3] != (x86_64 ? 0xfa : 0xfb))
 		return "no landing pad";
@@ -101,7 +101,7 @@ static const char *follow(struct trampfd_machine *m, const u8 *code,
 
 		if (insn_decode(&insn, code + p, end - p,
 				x86_64 ? INSN_MODE_64 : INSN_MODE_32))
-			return "no instruction";
+			return "undefined instruction";
 		p += insn.length;
 		err = step(m, &pushed, &insn, p);
 		if (err)

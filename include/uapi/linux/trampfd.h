@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
 /*
- * trampfd - trampolines without executable memory of one's own
+ * trampfd - trampolines that the kernel generates
  *
  * A trampoline is a few instructions that load a data pointer and jump to
- * static code: how a C function pointer carries a context.  trampfd_create(2)
- * returns a file descriptor.  Mapping it gives code that the kernel generated,
- * which nobody can write, and a table, which nobody can execute.  The table has
- * one slot for each trampoline, which begins with {data, code} and is filled in
- * by the process::
+ * static code.  It gives a C function pointer a context.  trampfd_create(2)
+ * returns a file descriptor.  Mapping it gives code, which the kernel generated
+ * and no process can write, and a table, which no process can execute.  The
+ * table has one slot for each trampoline.  A slot begins with {data, code}; the
+ * process fills it in::
  *
  *	fd                          memory
  *	0            +-----------+  code            trampoline 0
@@ -17,13 +17,11 @@
  *	             |    rw-    |  table + stride  slot 1 {data, code, ...}
  *	             +-----------+  ...
  *
- * There is one rule: trampoline i is at code + i * stride, and its slot is
- * table_offset above it.
+ * Trampoline i is at code + i * stride, and its slot is table_offset above it.
  *
- * A complete use, in C, for callbacks to target(), which finds its context in
- * the register that the ABI uses for that (see "Registers"); size is the bytes
- * of code and of table to map, a multiple of the page size, at most
- * table_size::
+ * A complete example in C.  target() finds its context in the ABI's default data
+ * register (see "Registers").  size is the number of bytes of code and of table
+ * to map, a multiple of the page size and at most table_size::
  *
  *	struct trampfd_create_args a = {};
  *	int fd = syscall(__NR_trampfd_create, &a, sizeof(a));
@@ -39,11 +37,11 @@
  *	slot->code = (uintptr_t)target;
  *	callback = (void *)(code + i * a.stride);
  *
- * The first mmap() reserves both areas, so that nothing else can be mapped
- * between them; the second puts the table at its distance from the code.
+ * The first mmap() reserves both ranges, the second maps the table at its
+ * distance from the code.
  *
- * To carry a context in the slot itself, ask for %TRAMPFD_MODE_SLOT and a stride
- * of at least two words and the context: target() gets the address of the slot.
+ * To keep the context in the slot itself, use %TRAMPFD_MODE_SLOT and a stride of
+ * at least two words plus the context: target() gets the address of the slot.
  */
 
 #ifndef _UAPI_LINUX_TRAMPFD_H
@@ -54,31 +52,30 @@
 /**
  * enum trampfd_abi - instructions, registers and word size
  *
- * @TRAMPFD_ABI_CALLER: The ABI of the system call itself: %TRAMPFD_ABI_I386
- *	for one made through the i386 entry, even by a 64-bit process;
- *	%TRAMPFD_ABI_X86_64 for one of x86_64 and of x32; %TRAMPFD_ABI_ARM64
- *	and %TRAMPFD_ABI_ARM for one of a 64-bit and of a 32-bit task;
- *	%TRAMPFD_ABI_RISCV64, %TRAMPFD_ABI_PPC64LE, %TRAMPFD_ABI_S390X and
- *	%TRAMPFD_ABI_LOONGARCH64 for one of a 64-bit task (a 32-bit task of
- *	these is refused with EOPNOTSUPP).
- * @TRAMPFD_ABI_X86_64: 64-bit code of x86, which x32 is too; slots are
+ * @TRAMPFD_ABI_CALLER: The ABI of the system call: %TRAMPFD_ABI_I386 if it
+ *	was made through the i386 entry, even by a 64-bit process;
+ *	%TRAMPFD_ABI_X86_64 if through the entry of x86_64 or x32;
+ *	%TRAMPFD_ABI_ARM64 in a 64-bit task and %TRAMPFD_ABI_ARM in a 32-bit
+ *	task; %TRAMPFD_ABI_RISCV64, %TRAMPFD_ABI_PPC64LE, %TRAMPFD_ABI_S390X
+ *	and %TRAMPFD_ABI_LOONGARCH64 in a 64-bit task.  A 32-bit task of these
+ *	four architectures gets EOPNOTSUPP.
+ * @TRAMPFD_ABI_X86_64: 64-bit code of x86, also for x32; slots are
  *	&struct trampfd_slot64.
  * @TRAMPFD_ABI_I386: 32-bit code of x86; slots are &struct trampfd_slot32.
  * @TRAMPFD_ABI_ARM64: AArch64 code; slots are &struct trampfd_slot64.
- * @TRAMPFD_ABI_ARM: A32 code, for callers and targets in A32 and in T32 (Thumb)
- *	state: bit 0 of slot.code is the state of the target.  Slots are
+ * @TRAMPFD_ABI_ARM: A32 code.  Callers and targets may be in A32 or T32 (Thumb)
+ *	state: bit 0 of slot.code selects the state of the target.  Slots are
  *	&struct trampfd_slot32.
  * @TRAMPFD_ABI_RISCV64: 64-bit code of RISC-V; slots are &struct trampfd_slot64.
- * @TRAMPFD_ABI_PPC64LE: 64-bit little-endian code of Power, with the ELFv2 ABI: a
- *	trampoline relies on r12, in which the ABI has a caller leave the address
- *	that it calls, and leaves there that of the target.  Slots are
- *	&struct trampfd_slot64.
+ * @TRAMPFD_ABI_PPC64LE: 64-bit little-endian code of Power, ELFv2 ABI.  The ABI
+ *	requires the caller to put the address of the function that it calls into
+ *	r12.  A trampoline reads its own address from r12, and leaves the
+ *	target's address there.  Slots are &struct trampfd_slot64.
  * @TRAMPFD_ABI_S390X: 64-bit code of s390; slots are &struct trampfd_slot64.
  * @TRAMPFD_ABI_LOONGARCH64: 64-bit code of LoongArch; slots are
  *	&struct trampfd_slot64.
  *
- * An ABI that the running kernel has no trampolines for is refused with
- * EOPNOTSUPP.
+ * The error for an ABI that the running kernel does not support is EOPNOTSUPP.
  */
 enum trampfd_abi {
 	TRAMPFD_ABI_CALLER,
@@ -93,22 +90,22 @@ enum trampfd_abi {
 };
 
 /**
- * enum trampfd_mode - what a trampoline does before it jumps to slot.code
+ * enum trampfd_mode - the data that a trampoline passes to slot.code
  *
  * @TRAMPFD_MODE_DATA: data register = slot.data.
  * @TRAMPFD_MODE_SLOT: data register = address of the slot; slot.data is not
  *	read.
  * @TRAMPFD_MODE_PUSH: push the data register, then as %TRAMPFD_MODE_SLOT.  For
  *	calling conventions that leave no register free (regparm(3)): the
- *	target finds the caller's value of the register on top of the stack,
- *	above the return address, and takes it off.  Only %TRAMPFD_ABI_I386
- *	has it; EOPNOTSUPP elsewhere.
+ *	caller's value of the register is on top of the stack, and the return
+ *	address is the word after it.  The target must pop it.
+ *	%TRAMPFD_ABI_I386 only; EOPNOTSUPP elsewhere.
  *
- * Whatever the mode, every other register, the stack pointer (but for the one
- * word of PUSH), the return address and the flags are as the caller left them,
- * but for CTR of ppc64le, by which each call through a pointer is made.
- * No memory is written, but for i386, whose way to learn its own address
- * (call, pop) writes the one word below the stack pointer.
+ * A trampoline changes the data register and the scratch register.  All other
+ * registers, the stack pointer, the return address and the flags are unchanged,
+ * except: PUSH pushes one word, and ppc64le changes CTR, as every indirect call
+ * does.  No memory is written, except: i386 overwrites the word below esp,
+ * because it learns its own address by call and pop.
  */
 enum trampfd_mode {
 	TRAMPFD_MODE_DATA,
@@ -120,17 +117,19 @@ enum trampfd_mode {
  * TRAMPFD_REG() - name a register in &struct trampfd_create_args
  * @n: The register's DWARF number in the psABI of the chosen ABI.
  *
- * Registers: any general register works as data register, except the stack
- * pointer, the link register, the program counter, what an ABI reserves (global,
- * thread and TOC pointer, u0 of loongarch64), r0 and r12 of ppc64le, and r1 of
- * s390x.
- * The scratch register is any of the same on i386; x16 or x17 on arm64, as a
- * landing pad lets no other jump arrive; t1 or t3 to t6 on riscv64, as a jump
- * through t0 is a return and one through t2 asks for no landing pad; r12 on
- * ppc64le, which is to hold the address of the target; r1 on s390x, where r0 can
- * not be jumped through; t0 or t8 on loongarch64.  The two must differ.  The
- * default of the scratch register is, if that is the data register, the default
- * of the data register.
+ * Registers: any general register can be the data register, except the stack
+ * pointer, the link register, the program counter, registers that an ABI reserves
+ * (global, thread and TOC pointer, u0 of loongarch64), r0 and r12 of ppc64le, and
+ * r1 of s390x.
+ *
+ * The scratch register can be any of these on i386; x16 or x17 on arm64, because
+ * BTI C accepts jumps through these only; t1 or t3 to t6 on riscv64, because a
+ * jump through t0 is a return, and one through t2 requires no landing pad; r12 on
+ * ppc64le, which must hold the target's address; r1 on s390x, because no jump goes
+ * through r0; t0 or t8 on loongarch64.
+ *
+ * The two must differ.  If the caller chose the default scratch register for data,
+ * scratch falls back to the default data register.
  *
  * ===========  ====  =======  =======  ========================================
  * ABI          mode  data     scratch  DWARF numbers
@@ -160,14 +159,15 @@ enum trampfd_mode {
  * ===========  ====  =======  =======  ========================================
  *
  * r10, ecx, r12 of arm, r11, r0 and t8 are the static chain registers of their
- * ABIs, which a C compiler uses for nested functions and for
- * __builtin_call_with_static_chain.
- * On arm64, whose psABI has none, GCC uses x18, which can be asked for.  x16, x17
- * and r12 are those that a linker's veneer may change between a call and the
- * function, and so hold nothing there.  So are t1 and t3, by a PLT entry.  t3 is
- * the static chain register of riscv64 code with landing pads (Zicfilp), whose
- * callers may have the label of the target in t2; without them it is t2, which
- * can be asked for.
+ * ABIs: compilers use them for nested functions and for
+ * __builtin_call_with_static_chain.  The psABI of arm64 has none; GCC uses x18,
+ * which can be requested.
+ *
+ * x16, x17 and r12 of arm hold no argument at the entry of a function: a
+ * linker's veneer may change them.  The same is true of t1 and t3, which PLT
+ * entries change.  t3 is the static chain register of riscv64 code with landing
+ * pads (Zicfilp), in which t2 may hold the label of the target.  Without landing
+ * pads it is t2, which can be requested.
  */
 #define TRAMPFD_REG(n)			((n) + 1)
 
@@ -183,16 +183,19 @@ enum trampfd_mode {
  * @data_reg: In: 0 for the default, or TRAMPFD_REG() of the register that gets
  *	the data or the slot's address.  Out: resolved.
  * @scratch_reg: In: 0 for the default, or TRAMPFD_REG() of a register that the
- *	trampoline may overwrite, where it needs one.  Out: resolved; 0 if none
+ *	trampoline may overwrite, if it needs one.  Out: resolved; 0 if none
  *	is used.
  * @stride: In: bytes from one trampoline to the next, and from one slot to the
- *	next: a power of two, at least the smallest stride below, at most
- *	%TRAMPFD_STRIDE_MAX; 0 for the smallest.  Out: resolved.  The bytes of a
- *	slot after its two words belong to the user.
- * @table_offset: In: 0, or the answer of an earlier call.  Out: bytes from a
- *	trampoline to its slot; also the file offset of the table, and the most
- *	bytes of code.
- * @table_size: In: likewise.  Out: the most bytes of table.
+ *	next: a power of two from the minimum below up to %TRAMPFD_STRIDE_MAX;
+ *	0 for the minimum.  Out: resolved.  The bytes of a slot after its first
+ *	two words are the process's.
+ * @table_offset: In: 0, or the output of an earlier call.  Out: bytes from a
+ *	trampoline to its slot; also the file offset of the table, and the
+ *	maximum number of bytes of code.
+ * @table_size: In: 0, or the output of an earlier call.  Out: the maximum number
+ *	of bytes of table.
+ *
+ * The minimum of @stride:
  *
  * ====  ======  ====  =====  ===  =======  =======  =====  ===========
  * mode  x86_64  i386  arm64  arm  riscv64  ppc64le  s390x  loongarch64
@@ -207,7 +210,8 @@ enum trampfd_mode {
  * in can be passed again: the call then returns another instance of the same
  * geometry (ABI, mode, registers and stride).  Later versions may append
  * fields; a caller passes the size that it was compiled with
- * (%TRAMPFD_CREATE_ARGS_SIZE_VER0 is the first) and gets that much back.
+ * (%TRAMPFD_CREATE_ARGS_SIZE_VER0 is the first), and the kernel writes back
+ * that many bytes.
  *
  * ::
  *
@@ -217,46 +221,46 @@ enum trampfd_mode {
  *
  * - EINVAL: @flags, @abi or @mode unknown; @stride not a power of two, too small
  *   for the ABI and mode, or over %TRAMPFD_STRIDE_MAX; a register that does not
- *   exist, cannot work, is given where none is used, or equals the other;
- *   @table_offset or @table_size neither 0 nor what the kernel answers; size
- *   below version 0
- * - E2BIG: size beyond what the kernel knows, with a non-zero byte there; or
- *   beyond a page
- * - EFAULT: args not readable or not writable; no descriptor is left behind
- * - EOPNOTSUPP: the ABI exists but not on this kernel, or not in this mode
+ *   exist, that the ABI does not allow, that the mode does not use, or that is
+ *   both @data_reg and @scratch_reg; @table_offset or @table_size neither 0 nor
+ *   the kernel's own value; size below version 0
+ * - E2BIG: a non-zero byte beyond the fields that the kernel knows; or size
+ *   larger than a page
+ * - EFAULT: args not readable or not writable; no descriptor is created
+ * - EOPNOTSUPP: this kernel does not support the ABI, or the ABI not the mode
  * - EMFILE, ENFILE, ENOMEM: as for any file
  * - EACCES: a security module refused it
  * - ENOSYS: this kernel has no trampfd
  *
- * What the descriptor answers:
+ * Operations on the descriptor:
  *
- * - mmap() of any part of the code: PROT_READ, PROT_EXEC or both; EACCES with
- *   PROT_WRITE, then and at a later mprotect().  Shared and private are the same.
+ * - mmap() of any part of the code: PROT_READ, PROT_EXEC or both.  PROT_WRITE is
+ *   EACCES, also in a later mprotect().  MAP_SHARED and MAP_PRIVATE are the same.
  *   A mapping that begins in the code may extend over the table's range, where
  *   an access is SIGBUS until the table is mapped there.
  * - mmap() of any part of the table: MAP_PRIVATE with PROT_READ, PROT_WRITE or
- *   both; EACCES with PROT_EXEC, then and at a later mprotect(); EINVAL with
- *   MAP_SHARED (EACCES if that asks for PROT_WRITE too, as the file is not open
- *   for writing).  It begins as zeroes and is ordinary private memory: fork()
- *   gives the child its own copy.  (With the personality READ_IMPLIES_EXEC the
- *   mapping succeeds and is not executable.)
+ *   both.  PROT_EXEC is EACCES, also in a later mprotect().  (With the personality
+ *   READ_IMPLIES_EXEC the mapping succeeds and is not executable.)  MAP_SHARED
+ *   is EINVAL; with PROT_WRITE it is EACCES, because the file is not open for
+ *   writing.  The table starts as zeroes and is ordinary private memory: fork()
+ *   gives the child its own copy.
  * - mmap() past the end of the table: EINVAL.
  * - read(), pread(), lseek(): one page of code, then end of file.  Every page of
- *   the code range is this one.  fstat() has the size of what can be mapped,
- *   @table_offset + @table_size.
+ *   the code range has these contents.  fstat() reports the size that can be
+ *   mapped, @table_offset + @table_size.
  * - write(), ftruncate(), fallocate(), splice(), open() through /proc/self/fd:
  *   refused.
  * - close(): the mappings stay.
  *
- * Code and table can be mapped in any amount, and as often as wanted.  Where
- * limits do not allow a range of @table_offset and more (RLIMIT_AS, RLIMIT_MEMLOCK
- * with MCL_FUTURE), map one page of table anywhere, then one page of code
- * @table_offset below it, with MAP_FIXED_NOREPLACE; if that is not free, try
+ * Code and table can be mapped in any amount, any number of times.  If limits do
+ * not allow a mapping of more than @table_offset (RLIMIT_AS, RLIMIT_MEMLOCK with
+ * MCL_FUTURE), map one page of table anywhere, then one page of code
+ * @table_offset below it with MAP_FIXED_NOREPLACE.  If that fails with EEXIST, try
  * again elsewhere.
  *
- * Where the processor checks landing pads by page (BTI of arm64), the code is
- * mapped with that guard, asked for (PROT_BTI) or not.  A later mprotect() sets
- * it as PROT_BTI says, as for any mapping.
+ * If the processor checks landing pads by page (BTI of arm64), code is mapped with
+ * PROT_BTI, requested or not.  A later mprotect() sets or clears it, as for any
+ * mapping.
  *
  * /proc/PID/fdinfo shows the fields of this structure.  Moving code and table
  * by the same distance (mremap()) keeps the trampolines working.
@@ -277,13 +281,13 @@ struct trampfd_create_args {
 /**
  * struct trampfd_slot64 - head of a slot of a 64-bit ABI, in its byte order
  *
- * @data: Any value; what %TRAMPFD_MODE_DATA loads.
- * @code: Where the trampoline jumps to: a landing pad, where the processor
- *	checks that (endbr, bti c, lpad), as it is an indirect jump.
+ * @data: Any value; %TRAMPFD_MODE_DATA loads it into the data register.
+ * @code: The address that the trampoline jumps to.  If the processor checks
+ *	indirect jumps, a landing pad (endbr, bti c, lpad) must be there.
  *
- * The two words are loaded separately: a slot that a running thread may be
- * using is not to be changed.  Calling a trampoline whose slot was never
- * filled jumps to address 0.
+ * The two words are loaded separately: do not change a slot while a thread may
+ * call its trampoline.  Calling a trampoline whose slot was never filled in
+ * jumps to address 0.
  */
 struct trampfd_slot64 {
 	__u64 data;

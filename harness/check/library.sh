@@ -1,16 +1,16 @@
 #!/bin/bash
-# Builds libtrampfd (tools/lib/trampfd) and its tests, or runs a check of it on this
-# machine, whose kernel has no trampolines: with those in the library's text.
-#   library.sh ABI       in $WORK/library/<abi>: the tests, static, their names in
-#                        `tests`, and what a guest needs for the shared ones: for each a
-#                        program shared-TEST, and the list of FILES in shared.files
-#   library.sh CHECK     one of those below, named after what it checks
+# Builds libtrampfd (tools/lib/trampfd) and its tests, or runs a check on this machine,
+# with the library backend, because the kernel here has no trampfd.
+#   library.sh ABI       builds in $WORK/library/<abi>: static tests, with their names in
+#                        the file `tests`; and for the shared library a script
+#                        shared-TEST for each, which needs FILES="$(xargs <shared.files)"
+#   library.sh CHECK     runs a check: a function below, named after what it checks
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/arch.sh
 . "$ROOT/harness/kernel/arch.sh"
 
-# A pair of alloc and free, with the loop around it, on x86_64
+# Maximum for a pair of alloc and free, including the loop, on x86_64
 INSTRUCTIONS_MAX=82
 
 lmake() { # ABI OUTPUT TARGET... [VARIABLE=...]
@@ -22,7 +22,7 @@ lmake() { # ABI OUTPUT TARGET... [VARIABLE=...]
 		CC="ccache $cc" "$@"
 }
 
-# The dynamic linker is run by a script: vm.sh takes no program that needs one.
+# vm.sh refuses dynamically linked programs, so a script executes the dynamic linker.
 shared_for_guest() { # ABI DIRECTORY
 	local interpreter file cc test
 	cc=$(fact cc "$1")
@@ -64,18 +64,19 @@ exports_are_those_of_the_version_script() {
 		diff <(sed -n 's/^\t\t\([a-z_]*\);/\1/p' "$TREE/tools/lib/trampfd/libtrampfd.map" | sort) \
 			<(nm -D --defined-only "$out/libtrampfd.so.0" |
 				awk '$2 != "A" { sub(/@.*/, "", $3); print $3 }' | sort)
-		# No name of ours clashes with one of a static program.
+		# All names have our prefix, so that they do not clash in a static program.
 		nm -g --defined-only "$out/libtrampfd.a" |
 			awk 'NF == 3 && $3 !~ /^(trampfd_|__x86[.]get_pc_thunk)/ { print $3; found = 1 } END { exit found }'
-		# There may always be callbacks.
+		# A callback may exist after dlclose().
 		readelf -dW "$out/libtrampfd.so.0" | grep -q 'FLAGS_1.*NODELETE'
-		# Nothing of ours runs before main().
+		# No constructors
 		readelf -SW "$out/libtrampfd.a" |
 			awk '/\.(init_array|ctors|preinit_array)/ { print; found = 1 } END { exit found }'
 	done
 }
 
-# Installed, found by pkg-config, used by C and C++ with nothing of the tree.
+# Installs the library, and compiles C and C++ programs with pkg-config and without the
+# source tree.
 installed_library_is_complete() {
 	local out include flags std page
 	out=$(scratch installed)
@@ -85,7 +86,6 @@ installed_library_is_complete() {
 		static void f(void) { }
 		int main(void) { return !trampfd_is_trampoline(trampfd_alloc(0, (void *)f, 0)); }
 	END
-	# The kernel's header alone of those that are not yet Debian's
 	flags=$(pkg-config --cflags --libs libtrampfd)
 	include="-I $out/root/usr/include -include trampfd.h -include trampfd.h"
 	for std in c99 c++98; do
@@ -106,7 +106,7 @@ installed_library_is_complete() {
 	done
 }
 
-# What an initial-exec model needs is not there for dlopen(), or runs out.
+# dlopen() can fail for a library with thread-local storage of the initial-exec model.
 library_has_no_thread_local_storage() {
 	local out abi file
 	for abi in x86_64 i386 arm64 arm riscv64 ppc64le s390x loongarch64; do
@@ -119,7 +119,7 @@ library_has_no_thread_local_storage() {
 	done
 }
 
-# A plugin with the library in it, in two copies; its trampolines are no more when it is
+# Loads and unloads two copies of a plugin that is linked with the static library.
 plugins_come_and_go() {
 	local out
 	out=$(scratch plugins)
@@ -137,7 +137,7 @@ library_loads_on_musl() {
 	LD_LIBRARY_PATH=$out "$out/checked"
 }
 
-# As libtrampfd(7) says, of 100 contexts that only slots have the addresses of
+# Runs the example of libtrampfd(7) with 100 contexts that only slots point to.
 collector_finds_contexts() {
 	local out
 	out=$(scratch collector)
@@ -182,7 +182,7 @@ collector_finds_contexts() {
 	"$out/main" without | tee /dev/stderr | grep -q '^[1-9]'
 }
 
-# The program alone, and the library too
+# Instruments the program only, then also the library.
 sanitizers_find_nothing() {
 	local out cc flag plain
 	plain=$(scratch plain)
@@ -220,15 +220,14 @@ links_with_lto() {
 	done
 }
 
-# The library alone, by the difference of two runs
 instructions() { # PAIRS THREADS
 	TRAMPFD_BACKEND=library valgrind --tool=callgrind --callgrind-out-file=/dev/null \
 		"$WORK/library/x86_64/library_test" --pairs "$1" "$2" 2>&1 | sed -n 's/.*Collected : //p'
 }
 
-# A program that is seen by others
-seen() { # DIRECTORY
-	lmake x86_64 "$1" "$1/seen" "$1/seen_static" CFLAGS="-O2 -g -Werror"
+# The program that GDB and perf observe
+build_observed() { # DIRECTORY
+	lmake x86_64 "$1" "$1/observed" "$1/observed_static" CFLAGS="-O2 -g -Werror"
 }
 
 gdb_with() { # DIRECTORY SCRIPT|'' ARGUMENT...
@@ -238,7 +237,7 @@ gdb_with() { # DIRECTORY SCRIPT|'' ARGUMENT...
 		${script:+-x "$script"} "$@" 2>&1
 }
 
-# Lines that follow each other in a file, by regular expressions
+# Whether consecutive lines of a file match these regular expressions
 has_lines() { # FILE REGEX...
 	python3 - "$@" <<-'END'
 		import re, sys
@@ -249,12 +248,12 @@ has_lines() { # FILE REGEX...
 	END
 }
 
-# Installed, the script is loaded with the library. At each instruction of a trampoline
-# there is its name and its caller, and "finish" ends at that.
+# GDB loads the installed script with the library. At each instruction of a trampoline a
+# backtrace has its name and its caller, and "finish" returns to the caller.
 debugger_names_trampolines() {
 	local out script step commands
 	out=$(scratch debugger)
-	seen "$out"
+	build_observed "$out"
 	lmake x86_64 "$out/obj" install DESTDIR="$out/root" prefix=/usr CFLAGS=-O2
 	script=$(find "$out/root" -name '*-gdb.py')
 	[ "$script" = "$out/root/usr/share/gdb/auto-load/usr/lib/libtrampfd.so.0.1-gdb.py" ]
@@ -262,62 +261,61 @@ debugger_names_trampolines() {
 	for step in stepi stepi backtrace stepi backtrace stepi backtrace finish; do
 		commands+=(-ex "$step")
 	done
-	# As if that were installed in /: below a directory, by the path of the library
+	# GDB looks for scripts in this directory by the path of the library.
 	mkdir -p "$out/scripts$out/root/usr"
 	ln -s "${script%/*}" "$out/scripts$out/root/usr/lib"
 	gdb_with "$out/root/usr/lib" '' -iex "set auto-load scripts-directory $out/scripts" \
-		-iex "set auto-load safe-path $out" "${commands[@]}" "$out/seen" >"$out/loaded"
-	gdb_with "$out" "$script" "${commands[@]}" "$out/seen" >"$out/log"
+		-iex "set auto-load safe-path $out" "${commands[@]}" "$out/observed" >"$out/loaded"
+	gdb_with "$out" "$script" "${commands[@]}" "$out/observed" >"$out/log"
 	cat "$out/log"
 	has_lines "$out/log" ' library, DATA, stride 32: 3 of 125 in use$' '^ +3 of compare$' \
 		' library, SLOT, stride 64: 2 of 62 in use$' '^ +2 of visit$' '^5 trampolines in use$'
 	[ "$(grep -c '^#0 .* in trampoline of compare, context 0xc0de ()' "$out/log")" = 3 ]
 	[ "$(grep -c '^#1 .* in caller ' "$out/log")" = 3 ]
 	has_lines "$out/log" '^#2 .* in main ' '^caller '
-	# It is there without being asked for.
 	grep -q '^5 trampolines in use$' "$out/loaded"
-	# Stripped, and in the program itself
-	strip "$out/libtrampfd.so.0" "$out/seen"
-	gdb_with "$out" "$script" -ex 'set breakpoint pending on' -ex 'break exit' -ex run -ex 'info trampolines' "$out/seen" |
+	# Stripped, and with the static library
+	strip "$out/libtrampfd.so.0" "$out/observed"
+	gdb_with "$out" "$script" -ex 'set breakpoint pending on' -ex 'break exit' -ex run -ex 'info trampolines' "$out/observed" |
 		tee /dev/stderr | grep -q '^5 trampolines in use$'
-	gdb_with "$out" "$script" -ex 'set breakpoint pending on' -ex 'break exit' -ex run -ex 'info trampolines' "$out/seen_static" |
+	gdb_with "$out" "$script" -ex 'set breakpoint pending on' -ex 'break exit' -ex run -ex 'info trampolines' "$out/observed_static" |
 		tee /dev/stderr | grep -q '^ *3 of compare$'
 }
 
-# Out of a kernel with trampfd, by a core: code is not in it.
+# In a core of a kernel with trampfd, which contains no code of trampolines
 debugger_names_trampolines_of_a_core() {
 	local out
 	out=$(scratch core)
-	seen "$out"
+	build_observed "$out"
 	cat >"$out/dump" <<-'END'
 		#!/bin/sh
 		ulimit -c unlimited
 		cd /tmp
 		echo /tmp/core >/proc/sys/kernel/core_pattern
 		echo 0 >/proc/sys/kernel/core_uses_pid
-		/seen_static --abort || exit
+		/observed_static --abort || exit
 		gzip -c core | base64
 	END
-	FILES="$out/seen_static" "$ROOT/harness/guest/vm.sh" x86_64 "$out/dump" </dev/null |
+	FILES="$out/observed_static" "$ROOT/harness/guest/vm.sh" x86_64 "$out/dump" </dev/null |
 		base64 -d | gzip -dc >"$out/core"
 	gdb_with "$out" "$TREE/tools/lib/trampfd/trampfd-gdb.py" -ex backtrace -ex 'info trampolines' \
-		"$out/seen_static" "$out/core" | tee "$out/log"
+		"$out/observed_static" "$out/core" | tee "$out/log"
 	has_lines "$out/log" '^#0 .* in trampoline of compare, context 0xc0de ()' '^#1 .* in caller ' '^#2 '
 	has_lines "$out/log" ' kernel, DATA, stride 32: 3 of ' '^ +3 of compare$'
 }
 
-# By a clock, as a virtual machine may have no counters of the processor's
+# Uses the CPU clock, because a virtual machine may have no performance counters.
 profiler_names_trampolines() {
 	local out
 	out=$(scratch profiler)
-	seen "$out"
+	build_observed "$out"
 	if ! perf record -q -e cpu-clock:u -o "$out/data" true; then
-		say "perf may not be used here: nothing was checked"
+		say "perf is not permitted on this machine: not checked"
 		return
 	fi
 	for TRAMPFD_PERF_MAP in '' yes; do
 		[ -z "$TRAMPFD_PERF_MAP" ] || export TRAMPFD_PERF_MAP
-		LD_LIBRARY_PATH=$out perf record -q -e cpu-clock:u -o "$out/data" "$out/seen" 20000000
+		LD_LIBRARY_PATH=$out perf record -q -e cpu-clock:u -o "$out/data" "$out/observed" 20000000
 		perf report -i "$out/data" --stdio --percent-limit 1 2>&1 |
 			tee /dev/stderr "$out/report${TRAMPFD_PERF_MAP:+-named}" >/dev/null
 	done
@@ -333,7 +331,7 @@ fast_path_is_short() {
 		few=$(instructions 100000 $threads)
 		many=$(instructions 200000 $threads)
 		each=$(((many - few) / 100000 / threads))
-		echo "$each instructions for a pair of alloc and free, the loop around it included," \
+		echo "$each instructions for a pair of alloc and free, including the loop," \
 			"in $threads threads"
 		[ "$few" -gt 100000 ]
 		[ $each -le $INSTRUCTIONS_MAX ]
@@ -347,7 +345,7 @@ suite_passes_on_the_host() {
 		LD_LIBRARY_PATH=$out "$out/${test}_shared"
 	done
 	/lib64/ld-linux-x86-64.so.2 --library-path "$out" "$out/library_test_shared" \
-		-t each_trampoline_has_its_own_slot
+		-t trampolines_load_their_own_slot
 }
 
 example_runs() {
@@ -362,5 +360,5 @@ open_work
 case ${1:-} in
 x86_64 | i386 | arm64 | arm | riscv64 | ppc64le | s390x | loongarch64) build "$1" ;;
 *_*) "$1" ;;
-*) die "usage: library.sh ABI or CHECK: see its first lines" ;;
+*) die "usage: library.sh ABI or CHECK (see the comment at its start)" ;;
 esac

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
 /*
- * libtrampfd: trampolines, allocated and freed
+ * libtrampfd: allocate and free trampolines
  *
- * A slot is allocated if its bit is set.  Bits of one word at a time serve a
- * thread (internal.h, "shard").  A free slot has code NULL, so that a call of its
+ * A slot is allocated if its bit is set.  A thread allocates from one word of bits at a
+ * time (internal.h, "shard").  The code of a free slot is NULL, so that a call of its
  * trampoline jumps to address 0.
  *
- * What is rare is in slow.c: without calls but in their last step, the functions
- * here have no registers to save.
+ * Rare cases are in slow.c: the functions here make tail calls only, so that they save
+ * no registers.
  */
 #include <errno.h>
 
@@ -23,7 +23,7 @@ API void *trampfd_trampoline(const void *slot)
 	return trampoline_of(slot);
 }
 
-/* No word of an instance that is slow is a shard's. */
+/* Shards have no words of instances for which is_slow() is true. */
 API void *trampfd_alloc(struct trampfd_pool *pool, void *code, void *data)
 {
 	struct trampfd_slot *slot;

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
 /*
- * libtrampfd: what an unwinder is told of trampolines
+ * libtrampfd: unwind information of trampolines
  *
- * An unwinder meets a trampoline only if a signal interrupts one: a trampoline makes
- * no frame.  Its caller's frame is then where a call leaves it, so that one
- * description (.eh_frame: LSB core specification, "Exception Frames"; DWARF 5, 6.4)
- * covers all code of an instance.  On i386, where the code uses the stack, it computes
- * from the program counter how much, as that of a PLT does.
+ * A trampoline has no frame, so an unwinder meets one only if a signal interrupts it.
+ * The frame of its caller is then as at the entry of a function.  One description
+ * (.eh_frame: LSB core specification, "Exception Frames"; DWARF 5, 6.4) therefore covers
+ * all code of an instance.  i386 code uses the stack: its description computes the
+ * number of words from the program counter, as that of a PLT does.
  *
- * Only unwinders that programs tell of code (__register_frame()) can know it.  They
- * allocate memory, and before GCC 13 take a lock, in each exception too.  So the program
- * has to ask for it, and says by which functions: a process may have several
+ * Unwinders with a function to register code (__register_frame()) can use this.  They
+ * allocate memory, and before GCC 13 take a lock for each exception.  So the program
+ * has to request it, and passes the functions, because a process may have several
  * unwinders.
  */
 #include <errno.h>
@@ -32,7 +32,7 @@
 #define DW_OP_LIT(n)		(0x30 + (n))
 #define DW_OP_BREG(reg)		(0x70 + (reg))
 
-/* The column of the return address; where the caller's frame and that address are */
+/* The return address column, and the rules for the caller's frame and that address */
 #if defined(__x86_64__)
 #define COLUMN		16
 static const uint8_t caller[] = { DW_CFA_DEF_CFA, 7, 8, DW_CFA_OFFSET(16), 1 };
@@ -40,9 +40,9 @@ static const uint8_t caller[] = { DW_CFA_DEF_CFA, 7, 8, DW_CFA_OFFSET(16), 1 };
 #define COLUMN		8
 #define HAS_PUSH
 /*
- * Of the stack, what the call did not leave there depends on the offset in the
- * trampoline (text_i386.S): the word that its own call pushed, at the pop; and with
- * PUSH, what that pushed, from then on.
+ * The stack contains a word above the caller's frame at these offsets of the trampoline
+ * (text_i386.S): at the pop, the return address of its own call; in mode PUSH also, from
+ * the instruction after the push on, the pushed register.
  */
 static const uint8_t caller[] = {
 	DW_CFA_DEF_CFA_EXPR, 11, DW_OP_BREG(4), 4,
@@ -69,17 +69,17 @@ static const uint8_t caller[] = { DW_CFA_DEF_CFA, 2, 0 };
 #ifdef COLUMN
 
 /**
- * struct cie - what all code has in common: "Common Information Entry"
+ * struct cie - "Common Information Entry"
  * @length: Bytes that follow.
  * @id: 0.
  * @version: 1.
- * @augmentation: "zR": a size, and how addresses are encoded.
- * @code_align: Not used, as no rule changes within the code.
- * @data_align: What DW_CFA_offset multiplies with, a signed LEB128.
- * @column: Of the return address.
+ * @augmentation: "zR": augmentation size and encoding of addresses follow.
+ * @code_align: Not used, because no rule changes within the code.
+ * @data_align: Factor of DW_CFA_offset, a signed LEB128.
+ * @column: The return address column.
  * @augmentation_size: 1.
- * @encoding: 0: addresses are of the machine's size.
- * @rules: Of @caller; zeroes after them do nothing.
+ * @encoding: 0: absolute addresses, as large as a pointer.
+ * @rules: The rules of @caller; zeroes after them are DW_CFA_nop.
  */
 struct cie {
 	uint32_t length;
@@ -95,11 +95,11 @@ struct cie {
 };
 
 /**
- * struct fde - where it is: "Frame Description Entry"
+ * struct fde - "Frame Description Entry"
  * @length: Bytes that follow.
- * @cie: From here back to the CIE.
- * @begin: The code's address.
- * @size: Bytes of it.
+ * @cie: Distance from here back to the CIE.
+ * @begin: Address of the code.
+ * @size: Bytes of code.
  * @augmentation_size: 0.
  * @rules: None.
  */
@@ -157,7 +157,7 @@ static int add_region(char *region, void *arg)
 	return 0;
 }
 
-/* As its instance may be told of by another thread too: whoever stores it does. */
+/* Two threads may get here for the same instance: the one that stores it calls @add. */
 void trampfd_frames_add(struct instance *in)
 {
 	trampfd_frames_fn *add = __atomic_load_n(&trampfd_globals.frames_add, __ATOMIC_SEQ_CST);

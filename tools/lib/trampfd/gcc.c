@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
 /*
- * libtrampfd-gcc: GCC's nested functions on trampolines of libtrampfd
+ * libtrampfd-gcc: GCC's nested functions with trampolines of libtrampfd
  *
- * With -ftrampoline-impl=heap, GCC 14 and later call these two functions where a
- * nested function's address is taken and where that function's frame ends,
- * instead of writing code to the stack; libgcc has them too, with memory that is
- * writable and executable.  A program that links this archive gets these.
+ * With -ftrampoline-impl=heap, GCC 14 and later do not write code to the stack.  They
+ * call the first function here when the address of a nested function is taken, and the
+ * second when the enclosing function returns.  libgcc also has these functions, and
+ * writes code to heap memory.  A program that links this archive uses these instead.
  */
 #include "gcc.h"
 #include "trampfd.h"

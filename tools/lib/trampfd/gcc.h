@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause) */
 /*
- * libtrampfd-gcc: what GCC calls, as libgcc declares it
+ * libtrampfd-gcc: functions that code of GCC calls, as libgcc declares them
  */
 #ifndef LIBTRAMPFD_GCC_H
 #define LIBTRAMPFD_GCC_H

@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
 /*
- * libtrampfd: what it has without being asked, and where a debugger finds that
+ * libtrampfd: static data, and a description of it for debuggers
  *
- * trampfd-gdb.py reads trampfd_debug, and with it the memory of the process or of its
- * core: it needs no debugging information of the library.  No program uses it.
+ * trampfd-gdb.py reads trampfd_debug, in a process or a core, to find instances and
+ * slots without debugging information of the library.
  */
 #include "internal.h"
 
 struct globals trampfd_globals = { .regions = { REGION_GONE } };
 
-#define VERSION		1	/* another when a field changes its meaning */
+#define VERSION		1	/* to be increased when a field changes its meaning */
 
 /**
  * struct debug - addresses, sizes and offsets
- * @regions: In struct globals.
- * @more: Likewise.
- * @version: VERSION; 32 bits, as is all that follows.
- * @nr_regions: Of @regions.
- * @nr_more: Of @more.
- * @table_offset: From a trampoline to its slot.
- * @line_size: From an instance to used_of().
- * @pool: Members of struct instance, which is where the table begins.
+ * @regions: &struct globals.regions.
+ * @more: Address of &struct globals.more.
+ * @version: VERSION.
+ * @nr_regions: Number of entries of @regions.
+ * @nr_more: Number of entries of @more.
+ * @table_offset: Bytes from a trampoline to its slot.
+ * @line_size: Bytes from an instance to used_of().
+ * @pool: Offset in &struct instance, which is at the start of the table.
  * @first: Likewise.
  * @nr: Likewise.
  * @size: Likewise.
  * @shift: Likewise.
  * @backend: Likewise.
- * @attr: A member of struct trampfd_pool.
+ * @attr: Offset in &struct trampfd_pool.
  */
 struct debug {
 	const uintptr_t *regions;

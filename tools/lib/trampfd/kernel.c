@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
 /*
- * libtrampfd: the kernel's trampolines
+ * libtrampfd: the kernel backend, trampolines of trampfd_create(2)
  */
 #include <asm/unistd.h>
 #include <errno.h>
@@ -29,7 +29,7 @@ static int map_code(struct request *request)
 	return -1;
 }
 
-/* The table first: code without one would read what happens to be there. */
+/* Map the table first: code without it would read other memory of the process. */
 static int map_areas(struct request *request)
 {
 	char *table = request->region + TABLE_OFFSET;
@@ -52,10 +52,10 @@ static void close_keeping_errno(int fd)
 }
 
 /*
- * Whether it is an answer of trampfd_create(2), or of a filter or a security
- * module in its place.  Any other says that there is no such system call.
+ * Whether trampfd_create(2), a seccomp filter or a security module returns this error.
+ * Any other means that the kernel does not have the system call.
  */
-static bool is_answer(int error)
+static bool kernel_may_have_trampfd(int error)
 {
 	switch (error) {
 	case EINVAL:
@@ -89,7 +89,7 @@ char *trampfd_kernel_map(struct request *request)
 		return NULL;
 	request->fd = syscall(__NR_trampfd_create, &args, sizeof(args));
 	if (request->fd < 0) {
-		if (!is_answer(errno))
+		if (!kernel_may_have_trampfd(errno))
 			store(&trampfd_globals.kernel_error, errno);
 		return NULL;
 	}

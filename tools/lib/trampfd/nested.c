@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
 /*
- * libtrampfd: GCC's nested functions
+ * libtrampfd: trampolines of GCC's nested functions
  *
- * Each thread has a list of its trampolines, in blocks, the newest last.  Frames of
- * one stack end in the reverse order of their beginning, so that the last is
- * the one that a frame deletes, unless threads switch stacks (coroutines).
+ * Each thread has a list of its trampolines, in blocks, the newest last.  Functions of
+ * one stack return in the reverse order of their calls, so each deletes the last entry,
+ * unless threads switch stacks (coroutines).
  */
 #include <pthread.h>
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 
 #include "internal.h"
 
-/* Of the static chain, where that is not the default of DATA: GCC's choice */
+/* GCC's static chain register, if it is not the default of mode DATA */
 #if defined(__aarch64__)
 #define CHAIN_REG	TRAMPFD_REG(18)
 #elif defined(__riscv)
@@ -23,18 +23,18 @@
 
 struct entry {
 	void *trampoline;
-	uintptr_t frame;	/* an address in it */
+	uintptr_t frame;	/* an address in the frame */
 };
 
 #define BLOCK_NR	255
 
 /**
  * struct block - part of a thread's list
- * @below: The one before it, or NULL.
- * @nr: Entries in use.
- * @is_mixed: Whether frames do not become deeper from entry to entry, in this
- *	block or below: there may be several stacks.
- * @entries: They.
+ * @below: The older block, or NULL.
+ * @nr: Number of entries in use.
+ * @is_mixed: In this block or an older one, an entry's frame is not below that of the
+ *	entry before it: there may be several stacks.
+ * @entries: The entries, the newest last.
  */
 struct block {
 	struct block *below;
@@ -69,7 +69,7 @@ static void set_up(void)
 	has_key = true;
 }
 
-/* A plugin that has this library in it must not be called at the end of a thread. */
+/* A plugin with this library in it can be unloaded before a thread ends. */
 __attribute__((destructor)) static void tear_down(void)
 {
 	if (has_key)
@@ -87,7 +87,7 @@ static struct block *push_block(struct block *below)
 	return block;
 }
 
-/* An empty block at the top stays until the one below it is asked for. */
+/* An empty block stays until an entry of the block below is deleted. */
 static struct block *pop_block(struct block *top)
 {
 	struct block *below = top->below;
@@ -128,7 +128,7 @@ API void trampfd_nested_created(void *chain, void *func, void *dst)
 	top->entries[top->nr++] = new;
 }
 
-/* The entry whose frame is nearest above @sp; NULL if none is above it */
+/* The entry whose frame is nearest above @sp, or NULL */
 static struct entry *nearest(struct block *top, uintptr_t sp)
 {
 	struct entry *e, *found = NULL;
@@ -160,7 +160,7 @@ API void trampfd_nested_deleted(void)
 	if (!e)
 		abort();
 	trampfd_free(e->trampoline);
-	/* Out of order from now on */
+	/* Moving the last entry breaks the order. */
 	if (e != last)
 		top->is_mixed = true;
 	*e = *last;

@@ -2,19 +2,19 @@
 /*
  * libtrampfd: names of trampolines for perf(1), in /tmp/perf-PID.map
  *
- * With TRAMPFD_PERF_MAP in the environment, each trampoline gets a line there, as
- * compilers that write code at run time have it: address, size, and its target's name.
- * It is written when the trampoline is allocated or set; if its slot was changed
- * otherwise, when it is freed or the program exits.  Instances are then slow
- * (is_slow()), so that nothing of this is on the way of others.
+ * If TRAMPFD_PERF_MAP is in the environment, this writes a line for each trampoline, as
+ * JIT compilers do: address, size, and the name of its target.  It writes the line when
+ * the trampoline is allocated or set, or, if the program changed the slot itself, when
+ * it is freed or the program exits.  Other programs do not pay for it: only instances
+ * for which is_slow() is true come here.
  *
- * The file is opened for each line and closed again: a program may close all
- * descriptors, or become another process.  It is in a directory that all may write to:
- * a file of another user's, or one that has another name too, is left alone.
+ * The file is opened and closed for each line, because a program may close all
+ * descriptors, and has another PID after fork().  All users can write to /tmp, so a
+ * file of another user, or one with several links, is not written to.
  *
- * perf looks there only for code that it takes for anonymous memory.  So the code's
- * place is first mapped as that, executable and never written to, and the code moved
- * there by mremap(2), which perf is told nothing of (trampfd_perf_reserve()).
+ * perf uses the file only for code in anonymous memory.  So map anonymous executable
+ * memory, which is never written to, at the address first, then move the code there by
+ * mremap(2), which makes no record for perf (trampfd_perf_reserve()).
  */
 #include <asm/unistd.h>
 #include <errno.h>
@@ -30,13 +30,13 @@
 #include "internal.h"
 
 #define MAX_NAME	128
-#define TARGETS		256	/* whose names are remembered */
-#define TRAMPOLINES	8192	/* of which it is remembered what was written */
+#define TARGETS		256	/* entries of the cache of names */
+#define TRAMPOLINES	8192	/* entries of the cache of lines */
 
 /**
- * struct target - a function that has a name, or would have one
- * @code: Its address; NULL: not used, 1: about to be used.
- * @name: Of its symbol, or its file and the offset there.
+ * struct target - the name of a function
+ * @code: Its address; 0 if the entry is free, 1 while it is filled in.
+ * @name: Its symbol, or its file and the address in it.
  */
 struct target {
 	uintptr_t code;
@@ -44,10 +44,11 @@ struct target {
 };
 
 /**
- * struct names - what was found and written, so that it is not done again
- * @targets: A hash table; a target that finds no place there is looked up each time.
- * @written: Another: for a trampoline, its address plus the target's.  What is
- *	overwritten may be written to the file twice.
+ * struct names - caches of names, and of lines that were written
+ * @targets: By hash of the address.  A target whose entry is in use is looked up each
+ *	time.
+ * @written: By hash of a trampoline: its address plus that of its target.  If another
+ *	trampoline overwrites the entry, a line may be written twice.
  */
 struct names {
 	struct target targets[TARGETS];
@@ -88,11 +89,11 @@ int trampfd_perf_reserve(char *address, size_t size)
 }
 
 /**
- * struct place - where a function is
- * @code: Its address.
+ * struct place - a function in memory and in its file
+ * @code: Its address in memory.
  * @file: Its file.
- * @address: Its address there.
- * @offset: From the file's beginning.
+ * @address: Its address in the file's symbol table.
+ * @offset: Its offset in the file.
  */
 struct place {
 	uintptr_t code;
@@ -130,8 +131,9 @@ static const char *basename_of(const char *file)
 }
 
 /*
- * It may be another by now; and if the dynamic linker was run as a program,
- * /proc/self/exe is that.
+ * Compare the function in the file with the one in memory: the file may have been
+ * replaced, and if the dynamic linker was executed as a program, /proc/self/exe is the
+ * linker.
  */
 static bool is_file_of(const char *map, size_t size, const struct place *place)
 {
@@ -175,7 +177,7 @@ static size_t hash(uintptr_t value, size_t nr)
 	return (uint32_t)(value >> 3) * 0x9e3779b1u >> 8 & (nr - 1);
 }
 
-/* @buffer is for one that is not remembered. */
+/* Return the name of a target, in the cache or in @buffer. */
 static const char *name_of(uintptr_t code, char *buffer)
 {
 	struct target *target = &names->targets[hash(code, TARGETS)];

@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
 /*
- * libtrampfd: pools, and the instances that they consist of
+ * libtrampfd: pools and their instances
  *
- * A pool's instances are a list to which new ones are added at the front, and
- * which lose nothing until the pool is destroyed: an instance that is unused
- * returns the memory of its table, and stays mapped.
+ * The instances of a pool are a list.  New ones are added at the front; none is
+ * removed until the pool is destroyed.  An unused instance returns the memory of its
+ * table and stays mapped.
  */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "internal.h"
 
@@ -31,17 +30,17 @@ static int read_backend(void)
 	return replace(&trampfd_globals.backend, unread, backend + 1) ? backend : unread - 1;
 }
 
-/* Something is exhausted: no answer to whether there are trampolines. */
+/* Whether a resource is exhausted; the backend itself may work. */
 static bool is_exhaustion(int error)
 {
 	return error == EMFILE || error == ENFILE || error == ENOMEM || error == EAGAIN;
 }
 
-/* The backend that mapped, or -1 with errno */
+/* Map an instance.  Return the backend, or -1 with errno. */
 static int request_map(struct request *request)
 {
 	unsigned int backend = request->attr->backend;
-	struct request as_asked = *request;
+	struct request original = *request;
 	int error = 0;
 
 	if (backend == TRAMPFD_BACKEND_AUTO)
@@ -50,11 +49,11 @@ static int request_map(struct request *request)
 		request->region = trampfd_kernel_map(request);
 		if (request->region)
 			return TRAMPFD_BACKEND_KERNEL;
-		/* All other errors say that the kernel has none, or none for us. */
+		/* All other errors: the kernel has no trampolines, or refuses them. */
 		if (backend == TRAMPFD_BACKEND_KERNEL || errno == EINVAL || is_exhaustion(errno))
 			return -1;
 		error = errno;
-		*request = as_asked;
+		*request = original;
 	}
 	request->region = trampfd_text_map(request);
 	if (request->region)
@@ -69,7 +68,7 @@ static size_t round_up(size_t value, size_t to)
 	return (value + to - 1) & -to;
 }
 
-/* A context takes the rest of a stride: of 32 bytes at least, which every mode allows. */
+/* The stride for slot and context: at least 32 bytes, which every mode permits */
 static size_t stride_for(const struct trampfd_pool_attr *attr)
 {
 	size_t stride = 32, size = sizeof(struct trampfd_slot) + attr->context_size;
@@ -81,7 +80,7 @@ static size_t stride_for(const struct trampfd_pool_attr *attr)
 	return stride;
 }
 
-/* The structure and its arrays, up to the first slot */
+/* Bytes of the structure and its arrays, up to the first slot */
 static size_t head_size(const struct instance *in)
 {
 	return in->first & (REGION_SIZE - 1);
@@ -104,7 +103,7 @@ static void instance_set_up(struct instance *in, const struct request *request)
 	in->shift = __builtin_ctzl(request->stride);
 	in->bias = (uintptr_t)in + first - ((uintptr_t)used_of(in) * 8 << in->shift);
 	in->nr = (request->end - first) >> in->shift;
-	/* Whole words, so that one of an instance that is unused has no bit set. */
+	/* Whole words, so that all words of an unused instance are 0. */
 	if (in->size >= TRIM_SIZE)
 		in->nr -= in->nr % WORD_BITS;
 	in->nr_words = round_up(in->nr, WORD_BITS) / WORD_BITS;
@@ -122,8 +121,8 @@ static void instance_unmap(struct instance *in)
 	trampfd_unmap(region, size);
 	trampfd_unmap(in, size);
 	/*
-	 * The next goes there: a mapping that is alone in a part of the address space
-	 * is expensive to unmap, as its page tables go too.
+	 * Use this region for the next instance: a mapping far from all others is
+	 * expensive to unmap, because its page tables are freed too.
 	 */
 	store(&trampfd_globals.next_region, region);
 }
@@ -166,14 +165,14 @@ static struct instance *instance_map(struct trampfd_pool *pool, size_t size)
 }
 
 /*
- * One more than @head, which is the newest: of a page, of 16, of as many as there
- * can be; of a page wherever limits do not allow more.  0 also if another thread
- * was faster; or -1 with errno.
+ * Add an instance: the first has one page, the second 16, all others the maximum.  If
+ * limits do not permit that, it has one page.  @head is the newest instance that the
+ * caller knows: if another thread has added one since, keep that one.  Return 0, or -1
+ * with errno.
  */
 static int pool_grow(struct trampfd_pool *pool, struct instance *head)
 {
-	size_t least = round_up(4 * stride_for(&pool->attr), sysconf(_SC_PAGESIZE)) ?:
-		       (size_t)sysconf(_SC_PAGESIZE);
+	size_t least = round_up(4 * stride_for(&pool->attr), page_size()) ?: page_size();
 	size_t size = head ? least << 4 * (head->nth + 1) : least;
 	struct instance *in;
 
@@ -194,8 +193,9 @@ static int pool_grow(struct trampfd_pool *pool, struct instance *head)
 }
 
 /*
- * A word with free slots, which becomes @owner's: one of a line that has no other
- * owner, as threads that change the same line are slow; or any
+ * Find a word with free slots and make @owner the owner of its cache line.  Unless
+ * @any, skip lines with another owner, because threads that write to the same line are
+ * slow.
  */
 static unsigned long *instance_word(struct instance *in, unsigned int owner, bool any)
 {
@@ -218,7 +218,7 @@ static unsigned long *instance_word(struct instance *in, unsigned int owner, boo
 				store(line, owner);
 				return word;
 			}
-			/* If it has a free slot by now, who freed that may not see the mark. */
+			/* A thread that freed a slot in between may not have seen the mark. */
 			__atomic_fetch_or(marks, bit, __ATOMIC_SEQ_CST);
 			if (__atomic_load_n(word, __ATOMIC_SEQ_CST) != FULL)
 				__atomic_fetch_and(marks, ~bit, __ATOMIC_SEQ_CST);
@@ -227,7 +227,7 @@ static unsigned long *instance_word(struct instance *in, unsigned int owner, boo
 	return NULL;
 }
 
-/* From where the last was found: looking for several is one round over all. */
+/* Start where the last search ended, so that several searches are one round. */
 static unsigned long *pool_find(struct trampfd_pool *pool, unsigned int owner, bool any)
 {
 	struct instance *start = load(&pool->search) ?: load(&pool->instances), *in = start;
@@ -247,7 +247,8 @@ static unsigned long *pool_find(struct trampfd_pool *pool, unsigned int owner, b
 	return NULL;
 }
 
-#define APART			3	/* instances, before threads share lines */
+/* Threads share cache lines only if the pool has this many instances. */
+#define INSTANCES_UNSHARED	3
 
 unsigned long *trampfd_pool_word(struct trampfd_pool *pool, unsigned int shard)
 {
@@ -258,7 +259,7 @@ unsigned long *trampfd_pool_word(struct trampfd_pool *pool, unsigned int shard)
 
 	for (;;) {
 		head = load(&pool->instances);
-		is_small = !head || head->nth + 1 < APART;
+		is_small = !head || head->nth + 1 < INSTANCES_UNSHARED;
 		word = pool_find(pool, owner, false);
 		if (!word && !is_small)
 			word = pool_find(pool, owner, true);
@@ -284,7 +285,7 @@ void trampfd_pool_not_full(struct instance *in, unsigned long *word, unsigned in
 
 	if (__atomic_load_n(marks, __ATOMIC_SEQ_CST) & mark)
 		__atomic_fetch_and(marks, ~mark, __ATOMIC_SEQ_CST);
-	/* What was freed last is allocated next. */
+	/* Allocate the slot that was freed last, which is in the cache. */
 	if (was && load(was) == FULL)
 		store(hint, word);
 }
@@ -301,12 +302,12 @@ static bool is_unused(struct instance *in)
 }
 
 /*
- * Allocate all, so that nobody has any; return the memory; free all.  The first
- * pages stay: they have the bits.
+ * Allocate all slots, so that no other thread has one; return the memory; free all
+ * slots.  Keep the first pages, which contain the bits.
  */
 static void return_memory(struct instance *in)
 {
-	size_t begin = round_up(head_size(in), sysconf(_SC_PAGESIZE)), i, nr;
+	size_t begin = round_up(head_size(in), page_size()), i, nr;
 	unsigned long none;
 	int saved = errno;
 
@@ -325,8 +326,8 @@ static void return_memory(struct instance *in)
 }
 
 /*
- * One instance of a pool may be unused and keep its memory, as it is likely to be
- * used again.  So does one of whose words a thread allocates.
+ * One unused instance of a pool keeps its memory, because it is likely to be used
+ * again.  So does an instance that this thread allocates from.
  */
 void trampfd_pool_unused(struct instance *in, const unsigned long *word, unsigned int shard)
 {
@@ -340,7 +341,7 @@ void trampfd_pool_unused(struct instance *in, const unsigned long *word, unsigne
 		store(&in->pool->spare, in);
 }
 
-/* All zeroes; NULL with errno */
+/* Allocate a pool of zeroes.  Return NULL with errno if that fails. */
 static struct trampfd_pool *pool_new(void)
 {
 	struct trampfd_pool *pool;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
 /*
- * libtrampfd: regions of the address space, where they can be and which are ours
+ * libtrampfd: find free regions of the address space, and record those in use
  */
 #include <errno.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #include "internal.h"
 
@@ -13,7 +12,7 @@ static uintptr_t *find_in(uintptr_t *table, size_t nr, const char *region)
 	uintptr_t found, *p;
 	size_t i;
 
-	/* NULL is no region, but an entry that was not used. */
+	/* An entry that was never used is NULL. */
 	for (i = 0; table && region && i < REGION_PROBES; i++) {
 		p = &table[((uintptr_t)region / REGION_SIZE + i) % nr];
 		found = load(p);
@@ -50,7 +49,7 @@ static bool add_to(uintptr_t *table, size_t nr, const char *region)
 	return false;
 }
 
-/* NULL with errno */
+/* Get the second table.  Return NULL with errno if there is no memory for it. */
 static uintptr_t *map_more(void)
 {
 	uintptr_t *table = load(&trampfd_globals.more), *none = NULL;
@@ -117,7 +116,7 @@ int trampfd_map_at(char *address, size_t size, int prot, int fd, size_t offset)
 	if (p == address)
 		return 0;
 	if (p != MAP_FAILED) {
-		/* Linux before 4.17 takes the address for a wish. */
+		/* Linux before 4.17 ignores MAP_FIXED_NOREPLACE: the address is a hint. */
 		trampfd_unmap(p, size);
 		errno = EEXIST;
 	}
@@ -125,12 +124,13 @@ int trampfd_map_at(char *address, size_t size, int prot, int fd, size_t offset)
 }
 
 /*
- * A region that was free just now; or where limits do not allow to look for one,
- * one below some page that was; NULL with errno.
+ * Map and unmap a range that contains a region, and return the region.  If limits do
+ * not permit that, guess: return the @nth region below a page that was free.  Return
+ * NULL with errno if no page is free.
  */
 static char *look_for_region(size_t nth)
 {
-	size_t page = sysconf(_SC_PAGESIZE), size = 2 * REGION_SIZE - page;
+	size_t page = page_size(), size = 2 * REGION_SIZE - page;
 	char *p = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 
 	if (p != MAP_FAILED) {
@@ -151,7 +151,7 @@ char *trampfd_region_map(struct request *request, int (*map)(struct request *req
 	size_t i;
 
 	for (i = 0; i < TRIES; i++) {
-		/* Addresses are given from high to low. */
+		/* Regions are used from high to low addresses, as mmap() does. */
 		request->region = i ? NULL : load(&trampfd_globals.next_region);
 		if (!request->region)
 			request->region = look_for_region(i);
@@ -161,7 +161,7 @@ char *trampfd_region_map(struct request *request, int (*map)(struct request *req
 			store(&trampfd_globals.next_region, request->region - REGION_SIZE);
 			return request->region;
 		}
-		/* A guess may be an address that does not exist. */
+		/* The first may be outside of the address space. */
 		if (i && errno != EEXIST)
 			return NULL;
 	}

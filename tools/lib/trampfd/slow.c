@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
 /*
- * libtrampfd: what trampfd_alloc() and trampfd_free() seldom do
+ * libtrampfd: the rare cases of trampfd_alloc() and trampfd_free()
  */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
 /*
- * libtrampfd: names of functions, in the symbol tables of ELF files
+ * libtrampfd: look up names of functions in the symbol tables of ELF files
  */
 #include <linux/elf.h>
 #include <stdio.h>
@@ -24,7 +24,7 @@ struct elf {
 	size_t size;
 };
 
-/* Where @symbol is.  Bit 0 of a function's value says Thumb (AAELF32, "Symbol Values"). */
+/* The address of @symbol.  Bit 0 of a function's value marks Thumb code (AAELF32, "Symbol Values"). */
 static uintptr_t address_of(const struct elf_symbol *symbol)
 {
 #if defined(__arm__)
@@ -34,7 +34,7 @@ static uintptr_t address_of(const struct elf_symbol *symbol)
 #endif
 }
 
-/* What @section has; NULL if that is not all in the file */
+/* The contents of @section; NULL if they are not completely in the file */
 static const char *contents(const struct elf *elf, const struct elf_section *section)
 {
 	if (section->sh_offset > elf->size || section->sh_size > elf->size - section->sh_offset)

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause) */
 /*
- * libtrampfd: trampolines in the library's own text: the same instructions as the
- * kernel's (arch/ARCH/kernel/trampfd*.c says why them), for the registers that
- * trampfd.h lists.
+ * libtrampfd: trampolines in the library's own text, for the registers that trampfd.h
+ * lists.  The instructions are those of the kernel; arch/ARCH/kernel/trampfd*.c
+ * explains them.
  *
  * Each text_ABI.S has macros that assemble one trampoline, TABLE_OFFSET below its
- * slot, and a list: text_begin, a text for each mode and its registers, the largest
- * first, text_end.  Trampolines are as near to each other as the smallest stride
- * is; a larger stride uses every second, fourth and so on.  TEXT_PAGE is the
- * largest page that the architecture has.
+ * slot, and a list: text_begin, then "text" for each mode and its registers, the
+ * largest first, then text_end.  The distance between trampolines is the minimum
+ * stride; a larger stride uses every second, fourth and so on.  The argument of
+ * text_begin and text_end is the largest page size of the architecture.
  */
 #define TABLE_OFFSET	0x80000
 
@@ -16,7 +16,7 @@
 #define MODE_SLOT	1
 #define MODE_PUSH	2
 
-#define LARGE		65536	/* for what libffi and GCC use, and the defaults */
+#define LARGE		65536	/* for the defaults and the registers of libffi and GCC */
 #define SMALL		4096
 
 	.section .note.GNU-stack, "", %progbits

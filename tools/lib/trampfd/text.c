@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
 /*
- * libtrampfd: trampolines of the library's own text (text.S)
+ * libtrampfd: the library backend, trampolines of the library's own text (text.S)
  *
- * An instance's code is copies of the mapping that the process runs the text
- * from: mremap(2) with MREMAP_DONTUNMAP leaves that in place, and has needed
- * nothing else since Linux 5.13, no file, no name and no descriptor.  So what is
- * mapped is what is run already, whatever became of the file, of /proc and of the
- * root directory.
+ * The code of an instance is a second mapping of that text.  Since Linux 5.13,
+ * mremap(2) with MREMAP_DONTUNMAP makes one from the mapping that the process executes
+ * already.  It needs no file, so it works if the file was deleted or replaced, without
+ * /proc, and after chroot(2).
  *
- * On an older kernel, and where the text is sealed (mseal(2)), the library's file
- * is opened once and stays mapped shared, which mremap(2) copies if it is told an
- * old size of 0.  The file is found by name, and whoever can replace a directory
- * entry, or chose the name or the root directory, chooses what is opened.  Equal
- * contents are not enough: they may be written later.  So only the open descriptor
- * counts: the file must belong to someone who controls this process anyway, and
- * be written by nobody else.
+ * If that fails (older kernels, and text that is sealed by mseal(2)), open the library's
+ * file once and keep a shared mapping of it, which mremap(2) with an old size of 0
+ * copies.  The file is found by name.  Anyone who can replace a directory entry, or
+ * controls the name or the root directory, can select another file.  Comparing the
+ * contents is not sufficient, because the file may be written later.  So check the open
+ * file: its owner must be able to control this process in any case, and no other user
+ * may write to it.
  */
 #include <asm/unistd.h>
 #include <errno.h>
@@ -40,7 +39,7 @@ static size_t text_size(void)
 	return trampfd_text_end - trampfd_text;
 }
 
-/* The offset is set to where it begins; NULL with errno. */
+/* Find a text and set @offset to its offset in trampfd_text; NULL with errno. */
 static const struct text *find_text(const struct trampfd_pool_attr *attr, size_t *offset)
 {
 	const struct text *text;
@@ -83,7 +82,7 @@ static int find_origin(struct dl_phdr_info *info, size_t size, void *arg)
 	return 0;
 }
 
-/* What a user is shown as who has no number in a user namespace: any of them */
+/* stat(2) reports this for every user that is not mapped in the user namespace. */
 #define OVERFLOW_UID		65534
 
 static bool has_capabilities(void)
@@ -95,10 +94,9 @@ static bool has_capabilities(void)
 }
 
 /*
- * Whether @uid may trace this process (ptrace(2)), and so do with it what he
- * likes.  Not if it has capabilities, nor after a change of user, even to an
- * ordinary one, as what the process had before is not for him: PR_SET_DUMPABLE
- * in prctl(2).
+ * Whether @uid may trace this process (ptrace(2)), and thus controls it already.  A
+ * process with capabilities, or one that changed its user (PR_SET_DUMPABLE in
+ * prctl(2)), may not be traced.
  */
 static bool controls_us(uid_t uid)
 {
@@ -112,8 +110,8 @@ static bool controls_us(uid_t uid)
 }
 
 /*
- * The word of a file system that is mounted nosuid does not count: it may be
- * FUSE, whose owners are what its server says.
+ * Do not trust the owner of a file on a nosuid mount: with FUSE, a user's server
+ * chooses it.
  */
 static bool may_map(int fd)
 {
@@ -124,7 +122,7 @@ static bool may_map(int fd)
 	       controls_us(st.st_uid) && !fstatvfs(fd, &fs) && !(fs.f_flag & ST_NOSUID);
 }
 
-/* The file, if it may be mapped; -1 with errno.  open() is a cancellation point. */
+/* Open the file if it may be mapped.  Return -1 with errno if not. */
 static int open_file(off_t *offset)
 {
 	struct origin origin = { "/proc/self/exe", 0 };
@@ -132,7 +130,10 @@ static int open_file(off_t *offset)
 
 	dl_iterate_phdr(find_origin, &origin);
 	*offset = origin.offset;
-	/* It may be a FIFO by now, or a terminal. */
+	/*
+	 * A system call, because open() is a cancellation point.  The flags are for the
+	 * case that the name refers to a FIFO or a terminal now.
+	 */
 	fd = syscall(__NR_openat, AT_FDCWD, origin.name,
 		     O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_LARGEFILE);
 	if (fd >= 0 && !may_map(fd)) {
@@ -143,7 +144,7 @@ static int open_file(off_t *offset)
 	return fd;
 }
 
-/* Map a part of the file's text; MAP_FAILED with errno, ESTALE if it is another. */
+/* Map a part of the file's text.  MAP_FAILED with ESTALE if the contents differ. */
 static char *map_file(char *to, size_t offset, size_t size, int flags)
 {
 	off_t begin;
@@ -164,7 +165,7 @@ static char *map_file(char *to, size_t offset, size_t size, int flags)
 	return map;
 }
 
-/* Kept for good; NULL with errno */
+/* Get the shared mapping of the file, which is never unmapped; or NULL with errno. */
 static char *shared_text(void)
 {
 	char *map = load(&trampfd_globals.shared_text), *none = NULL;
@@ -181,8 +182,8 @@ static char *shared_text(void)
 }
 
 /*
- * Copy @size bytes of the text's mapping to @to, where something is mapped.
- * valgrind knows neither way, and has the file opened each time.
+ * Map @size bytes of the text at @to, over an existing mapping.  valgrind supports
+ * neither form of mremap(), so under valgrind this opens the file each time.
  */
 static int copy_mapping(size_t offset, size_t size, char *to)
 {
@@ -224,16 +225,16 @@ unmap_table:
 	return -1;
 }
 
-#define PIECES_MAX		16	/* a mapping each */
+#define PIECES_MAX		16	/* each is a mapping */
 
 char *trampfd_text_map(struct request *request)
 {
-	size_t page = sysconf(_SC_PAGESIZE), offset;
+	size_t page = page_size(), offset;
 	const struct text *text = find_text(request->attr, &offset);
 
 	if (!text)
 		return NULL;
-	/* If others are in the same page, that is the piece, and all. */
+	/* If the page contains other texts too, the instance is this one page. */
 	request->piece = text->size < page ? page : text->size;
 	request->offset = offset & -page;
 	request->begin = offset - request->offset;
@@ -245,10 +246,10 @@ char *trampfd_text_map(struct request *request)
 	if (request->stride < text->stride)
 		request->stride = text->stride;
 	/*
-	 * MREMAP_DONTUNMAP unlocks what it copies from (mlock(2)), as far as the
-	 * mapping goes: make the text one of its own.
+	 * MREMAP_DONTUNMAP unlocks the whole mapping that it copies from (mlock(2)).
+	 * Make the text a mapping of its own, so that this affects nothing else.
 	 */
-	if (!__atomic_exchange_n(&trampfd_globals.text_is_apart, true, __ATOMIC_RELAXED))
+	if (!__atomic_exchange_n(&trampfd_globals.text_is_split, true, __ATOMIC_RELAXED))
 		madvise(trampfd_text, text_size(), MADV_RANDOM);
 	return trampfd_region_map(request, map_copies);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause) */
 /*
- * libtrampfd: trampolines of i386.  Displacements count from the pop.
+ * libtrampfd: trampolines of i386.  Displacements are relative to the pop.
  */
 	.macro	trampoline_data data, scratch
 	endbr32

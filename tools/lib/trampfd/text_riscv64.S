@@ -2,7 +2,7 @@
 /*
  * libtrampfd: trampolines of riscv64.  Distances count from the auipc.
  */
-	/* Instructions of 4 bytes, and none that the linker may make shorter */
+	/* No compressed instructions, also not by linker relaxation */
 	.option	norvc
 	.option	norelax
 
@@ -43,6 +43,6 @@
 	text_end 4096
 
 /*
- * No program property says that there are landing pads (RISC-V psABI, "Program
- * Property"): linkers that do not know it, like Debian 12's, would warn.
+ * No program property for landing pads (RISC-V psABI, "Program Property"): linkers that
+ * do not know it, such as that of Debian 12, warn.
  */

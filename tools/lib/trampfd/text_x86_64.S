@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause) */
 /*
- * libtrampfd: trampolines of x86_64.  Displacements count from the next
+ * libtrampfd: trampolines of x86_64.  Displacements are relative to the next
  * instruction.
  */
 	.macro	trampoline_data reg

@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
-"""GDB and the trampolines of libtrampfd.
+"""GDB support for the trampolines of libtrampfd.
 
-Frames in trampolines have their caller, and a name: "trampoline of compare, context
-0x...".  "info trampolines" lists them.  GDB loads this with the library; for a program
-that has the library in it (libtrampfd.a), "source" it.
+Unwinds frames in trampolines, and names them: "trampoline of compare, context 0x...".
+Adds the command "info trampolines".  GDB loads this file with the shared library; for a
+program that is linked with libtrampfd.a, use "source".
 
-A trampoline makes no frame: one is in a backtrace if it is at the top, or if a signal
-interrupted it.  All that is read is memory, of a process or of a core.  globals.c says
-what trampfd_debug has, internal.h where trampolines are.
+A trampoline has no frame of its own: it is in a backtrace only if it is the innermost
+function, or if a signal interrupted it.  This reads only memory, of a process or of a
+core.  globals.c describes trampfd_debug, internal.h the layout of instances.
 """
 
 import collections
@@ -44,7 +44,7 @@ def number(address, form):
 
 
 class Debug:
-    """trampfd_debug, or None if the program has none or none that is known here"""
+    """The variable trampfd_debug of the library"""
 
     def __init__(self, address):
         size = word_size()
@@ -55,15 +55,16 @@ class Debug:
 
     @staticmethod
     def find():
+        """Return it, or None if the program has none of a known version."""
         try:
             debug = Debug(int(gdb.parse_and_eval("(unsigned long)&trampfd_debug")))
-        except gdb.error:  # of which gdb.MemoryError is one
+        except gdb.error:  # the base class of gdb.MemoryError
             return None
         return debug if debug.version == 1 else None
 
 
 class Instance:
-    """Trampolines that were mapped at once"""
+    """Trampolines that were mapped together"""
 
     def __init__(self, debug, region):
         table = region + debug.table_offset
@@ -88,7 +89,7 @@ class Instance:
                 yield Trampoline(self, self.first + i * self.stride)
 
     def at(self, address):
-        """The trampoline whose code is at an address, which may be in the midst of it"""
+        """The trampoline whose code contains an address, or None"""
         offset = address - self.first
         if not 0 <= offset < self.nr * self.stride:
             return None
@@ -96,7 +97,7 @@ class Instance:
 
 
 class Trampoline:
-    """One that an instance has"""
+    """A trampoline of an instance"""
 
     def __init__(self, instance, address):
         self.instance = instance
@@ -114,11 +115,11 @@ class Trampoline:
 
 
 def name_of(address):
-    """As functions are named in a backtrace"""
-    said = gdb.execute("info symbol %#x" % address, to_string=True)
-    if said.startswith("No symbol"):
+    """The name of the function at an address, or the address"""
+    symbol = gdb.execute("info symbol %#x" % address, to_string=True)
+    if symbol.startswith("No symbol"):
         return "%#x" % address
-    return said.split(" in section ")[0].rstrip()
+    return symbol.split(" in section ")[0].rstrip()
 
 
 def regions(debug):
@@ -130,7 +131,7 @@ def regions(debug):
 
 
 def is_region(debug, region):
-    """By the hash tables, as the library looks for it"""
+    """Whether a region is in the library's hash tables"""
     size = word_size()
     tables = [(debug.regions, debug.nr_regions)]
     for at, nr in tables:
@@ -163,7 +164,7 @@ def find(address):
 
 
 class FrameId:
-    """What create_unwind_info() wants; gdb.unwinder has one from GDB 14 on"""
+    """A frame ID for create_unwind_info(); GDB 14 has gdb.unwinder.FrameId"""
 
     def __init__(self, sp, pc):
         self.sp = sp
@@ -171,7 +172,7 @@ class FrameId:
 
 
 def i386_pushed(trampoline, pc):
-    """Bytes on the stack that are the trampoline's own (frames.c)"""
+    """Bytes that the trampoline has pushed (frames.c)"""
     offset = pc - trampoline.address
     if trampoline.instance.mode == "PUSH":
         return 4 * (offset >= 5) + 4 * (offset == 10)
@@ -179,9 +180,10 @@ def i386_pushed(trampoline, pc):
 
 
 class Unwinder(gdb.unwinder.Unwinder):
-    """The frame of a trampoline is that of a function that was just called."""
+    """Unwinds a trampoline as a function at its first instruction."""
 
-    # In the stack or in a register: where the return address is; the names of both
+    # Stack pointer and program counter; where a call does not push the return address,
+    # also the link register
     STACK = {"i386:x86-64": ("rsp", "rip"), "i386": ("esp", "eip")}
     LINK = {
         "aarch64": ("sp", "pc", "x30"),
@@ -227,7 +229,7 @@ class Unwinder(gdb.unwinder.Unwinder):
 
 
 class Decorator(FrameDecorator):
-    """A frame with another name"""
+    """Gives a frame a name"""
 
     def __init__(self, frame, name):
         super().__init__(frame)
@@ -238,7 +240,7 @@ class Decorator(FrameDecorator):
 
 
 class Filter:
-    """For backtrace: names the frames in trampolines"""
+    """Names frames in trampolines, for the command backtrace"""
 
     def __init__(self):
         self.name = "trampfd"
@@ -255,12 +257,11 @@ class Filter:
 
 
 class InfoTrampolines(gdb.Command):
-    """List the trampolines of libtrampfd: for each instance, which were mapped at
-once, where its code begins, whose it is, what it does, how many are in use, and their
-targets.
+    """List the trampolines of libtrampfd: for each instance, the start of its code,
+backend, mode and stride, the number of trampolines in use, and their targets.
 
 Usage: info trampolines [ADDRESS]
-With ADDRESS, which may be in the midst of one, say what that trampoline does."""
+With ADDRESS, describe the trampoline whose code contains it."""
 
     def __init__(self):
         super().__init__("info trampolines", gdb.COMMAND_STATUS)
@@ -268,7 +269,7 @@ With ADDRESS, which may be in the midst of one, say what that trampoline does.""
     def invoke(self, argument, from_tty):
         debug = Debug.find()
         if not debug:
-            raise gdb.GdbError("The program has no libtrampfd that this script knows.")
+            raise gdb.GdbError("No libtrampfd of a known version in this program.")
         if argument:
             address = int(gdb.parse_and_eval(argument).cast(gdb.lookup_type("long")))
             trampoline = find(address & (1 << 8 * word_size()) - 1)
@@ -297,7 +298,7 @@ With ADDRESS, which may be in the midst of one, say what that trampoline does.""
 
 
 def name_at_stop(event):
-    """GDB prints where it stopped without frame filters."""
+    """Name the trampoline in which the program stopped: GDB applies no filter there."""
     try:
         trampoline = find(gdb.newest_frame().pc())
     except gdb.error:

@@ -3,8 +3,8 @@
  * libtrampfd: trampolines, for callbacks that carry a context
  *
  * A trampoline is a few instructions that load a data pointer and jump to a
- * function: how a C function pointer carries a context.  This library hands
- * them out one by one, like malloc() does memory, and never has memory that is
+ * function.  It gives a C function pointer a context.  This library allocates
+ * trampolines one by one, as malloc() does memory.  It never has memory that is
  * both writable and executable::
  *
  *	void *callback = trampfd_alloc(NULL, function, context);
@@ -12,37 +12,37 @@
  *	qsort(array, nr, size, callback);
  *	trampfd_free(callback);
  *
- * A *pool* says what its trampolines do (&struct trampfd_pool_attr); NULL is the
- * default pool, whose trampolines load the ABI's default register, see
+ * A *pool* determines what its trampolines do (&struct trampfd_pool_attr).  NULL is
+ * the default pool, whose trampolines load the ABI's default register, see
  * "Registers" in linux/trampfd.h.  Each trampoline has a *slot*, which begins with
- * {data, code} and can carry the context of the callback; each is found from the
- * other by adding a constant.  libtrampfd(7) says where all of this lies in memory.
+ * {data, code} and can hold the context of the callback.  The distance between the
+ * two is constant.  libtrampfd(7) describes the layout in memory.
  *
  * Code comes from one of two *backends*, which behave the same:
  *
  * - the kernel: trampfd_create(2);
- * - the library: the same instructions, assembled into the library's own text
- *   for the registers that are of most use.
+ * - the library: the same instructions, assembled into the library's text for the
+ *   most common registers.
  *
- * Unless one is asked for, the kernel is asked first, and the library takes its
- * place where the kernel does not have trampolines or may not give them (ENOSYS,
- * EPERM, EACCES, EOPNOTSUPP).  ENOSYS is remembered, and the kernel not asked again.
- * A program that is to make no system call that its seccomp filter may not know
- * calls trampfd_set_backend(TRAMPFD_BACKEND_LIBRARY) first.
+ * Unless the program selects a backend, the library tries the kernel first, and uses
+ * its own text if the kernel has no trampolines or refuses them (ENOSYS, EPERM,
+ * EACCES, EOPNOTSUPP).  After ENOSYS it does not try the kernel again.  If a seccomp
+ * filter may kill the program for an unknown system call, call
+ * trampfd_set_backend(TRAMPFD_BACKEND_LIBRARY) first.
  *
- * Errors: a function that returns a pointer returns NULL, one that returns an
- * int -1, and errno says why.  What failed for lack of something (ENOMEM, EAGAIN,
- * EMFILE, ENFILE) may be tried again.
+ * Errors: a function that returns a pointer returns NULL, a function that returns an
+ * int returns -1, and both set errno.  After ENOMEM, EAGAIN, EMFILE and ENFILE a
+ * later call may succeed.
  *
- * Threads: any function may be called by any thread at any time, but for the
- * same trampoline, or for a pool that is being destroyed, as for memory of
- * malloc().  There are no locks: a thread that is stopped, cancelled or has a lower
- * priority holds up no other.  No function is a cancellation point.
+ * Threads: any thread may call any function at any time, except for the same
+ * trampoline, or for a pool that is being destroyed.  There are no locks: a thread
+ * that is stopped, cancelled or has a lower priority blocks no other.  No function is
+ * a cancellation point.
  *
- * Signal handlers and fork(): all functions are async-signal-safe, but that the
- * first to be called by a program reads its environment.  The child of a fork(),
- * by whichever call, has all trampolines, with slots of its own, and may use the
- * library as its parent may.
+ * Signal handlers and fork(): all functions are async-signal-safe, except that the
+ * first call in a program reads the environment.  The child of fork(), or of the system
+ * call itself, has all trampolines, with its own copy of the slots, and may call every
+ * function.
  */
 #ifndef LIBTRAMPFD_TRAMPFD_H
 #define LIBTRAMPFD_TRAMPFD_H
@@ -56,9 +56,9 @@ extern "C" {
 #endif
 
 /**
- * enum trampfd_backend - who provides the code of trampolines
+ * enum trampfd_backend - the source of the code of trampolines
  *
- * @TRAMPFD_BACKEND_AUTO: The kernel if it can, else the library.
+ * @TRAMPFD_BACKEND_AUTO: The kernel if possible, else the library.
  * @TRAMPFD_BACKEND_KERNEL: trampfd_create(2).
  * @TRAMPFD_BACKEND_LIBRARY: The library's own text.
  */
@@ -74,17 +74,17 @@ enum trampfd_backend {
  * @mode: An &enum trampfd_mode.
  * @data_reg: 0 for the default, or TRAMPFD_REG() of the register that gets the
  *	data or the slot's address.
- * @scratch_reg: 0 for the default, or TRAMPFD_REG() of the register that may be
- *	overwritten, where the mode needs one.
- * @backend: An &enum trampfd_backend; %TRAMPFD_BACKEND_AUTO leaves it to
- *	trampfd_set_backend() and the environment.
- * @context_size: Bytes of context in each slot, which follow its two words; at
- *	most %TRAMPFD_STRIDE_MAX with them.  A slot then takes the next power of two,
- *	and 32 bytes at least; without a context, what the mode needs (``stride`` of
- *	&struct trampfd_create_args).
+ * @scratch_reg: 0 for the default, or TRAMPFD_REG() of a register that the
+ *	trampoline may overwrite, if the mode needs one.
+ * @backend: An &enum trampfd_backend.  %TRAMPFD_BACKEND_AUTO selects the backend of
+ *	trampfd_set_backend() or of the environment.
+ * @context_size: Bytes of context after the two words of each slot.  If not 0, the
+ *	size of a slot is the next power of two, at least 32 bytes and at most
+ *	%TRAMPFD_STRIDE_MAX; if 0, the mode's minimum (``stride`` of &struct
+ *	trampfd_create_args).
  * @reserved: Must be 0.
  *
- * Zero means the default everywhere.  The library backend has
+ * Zero means the default everywhere.  The library backend supports:
  *
  * ===========  ====  ================================  =====================
  * ABI          mode  data register                     scratch
@@ -118,15 +118,14 @@ struct trampfd_pool_attr {
 };
 
 /**
- * struct trampfd_slot - what a trampoline reads
+ * struct trampfd_slot - the data of a trampoline
  *
- * @data: Of trampfd_alloc() or trampfd_set().  In %TRAMPFD_MODE_SLOT and
- *	%TRAMPFD_MODE_PUSH, where the data register points to the slot, no
- *	trampoline reads it.
- * @code: Likewise; NULL if the trampoline is free.
+ * @data: Argument of trampfd_alloc() or trampfd_set().  %TRAMPFD_MODE_SLOT and
+ *	%TRAMPFD_MODE_PUSH do not read it: the data register points to the slot.
+ * @code: Argument of the same functions; NULL if the trampoline is free.
  *
- * The context follows.  A structure for it begins with these two words, and is
- * aligned as a slot is, to its size up to the next power of two.
+ * The context follows.  A program's structure for slot and context begins with these
+ * two words.  Slots are aligned to their size.
  */
 struct trampfd_slot {
 	void *data;
@@ -137,56 +136,54 @@ struct trampfd_pool;
 
 /**
  * trampfd_pool_create() - make a pool
- * @attr: What its trampolines do; NULL is as a structure of zeroes.
+ * @attr: What its trampolines do; NULL means a structure of zeroes.
  *
- * The first trampolines are made at once, so that a request that can not be
- * fulfilled fails here.
+ * Maps the first trampolines, so that an unsupported request fails here.
  *
  * Return: A pool for trampfd_alloc(), or NULL with errno:
  *
  * - EINVAL: the mode, a register or the backend does not exist, the context is too
  *   large, or @reserved is not 0
- * - EOPNOTSUPP: the ABI does not have this mode; or the library does not have
- *   these registers, and the kernel has no trampolines
+ * - EOPNOTSUPP: the ABI does not have this mode; or the kernel has no trampolines,
+ *   and the library does not support these registers
  * - ENOMEM, EMFILE, ENFILE: memory, address space, mappings or descriptors are
  *   exhausted
- * - EAGAIN: memory may not be locked (RLIMIT_MEMLOCK), as mlockall(MCL_FUTURE) wants
- * - any other error of trampfd_create(2): the kernel's answer, where the library
- *   can not take its place
- * - EACCES, ESTALE, or an error of open(2) or mmap(2), if the library was asked for
- *   and Linux is older than 5.13: its file can not be found, is another now, or may
- *   be written by others
+ * - EAGAIN: mlockall(MCL_FUTURE) is in effect, and RLIMIT_MEMLOCK is exceeded
+ * - any other error of trampfd_create(2), if the library backend cannot be used
+ *   either
+ * - EACCES, ESTALE, or an error of open(2) or mmap(2): library backend, on Linux
+ *   before 5.13: its file was not found, has been replaced, or is writable by others
  */
 struct trampfd_pool *trampfd_pool_create(const struct trampfd_pool_attr *attr);
 
 /**
- * trampfd_pool_destroy() - end a pool and all of its trampolines
- * @pool: The pool, or NULL, which does nothing: the default pool stays.
+ * trampfd_pool_destroy() - destroy a pool and all of its trampolines
+ * @pool: The pool; if NULL, nothing is done, because the default pool stays.
  *
  * No trampoline of the pool may be in use.
  */
 void trampfd_pool_destroy(struct trampfd_pool *pool);
 
 /**
- * trampfd_pool_backend() - who provides the code of a pool
+ * trampfd_pool_backend() - get the backend of a pool
  * @pool: The pool, or NULL for the default pool.
  *
- * A pool that has to grow may come to have instances of both, if the kernel's
- * answer changes in between (a sandbox was entered); the newest counts.
+ * If a pool grows after the program has entered a sandbox that refuses
+ * trampfd_create(2), it has trampolines of both backends.  The result is that of the
+ * newest.
  *
- * Return: %TRAMPFD_BACKEND_KERNEL or %TRAMPFD_BACKEND_LIBRARY, or -1 with errno
- * as of trampfd_pool_create(), if the default pool has to be set up first.
+ * Return: %TRAMPFD_BACKEND_KERNEL or %TRAMPFD_BACKEND_LIBRARY; or -1 with an errno of
+ * trampfd_pool_create(), if the default pool had to be set up first.
  */
 int trampfd_pool_backend(struct trampfd_pool *pool);
 
 /**
- * trampfd_set_backend() - say who is to provide the code
- * @backend: For what is made from now on by pools with %TRAMPFD_BACKEND_AUTO.
+ * trampfd_set_backend() - select the backend
+ * @backend: Used from now on by pools with %TRAMPFD_BACKEND_AUTO when they grow.
  *
- * Takes the place of the environment variable TRAMPFD_BACKEND, which has one of
- * the words "auto", "kernel" and "library", is looked at once, and is ignored
- * in a program that runs with more privileges than its caller
- * (secure_getenv(3)).
+ * Overrides the environment variable TRAMPFD_BACKEND, whose value is "auto",
+ * "kernel" or "library".  The library reads the variable once, and ignores it in
+ * setuid and similar programs (secure_getenv(3)).
  *
  * Return: 0, or -1 with errno EINVAL.
  */
@@ -194,128 +191,130 @@ int trampfd_set_backend(enum trampfd_backend backend);
 
 /**
  * trampfd_alloc() - allocate a trampoline
- * @pool: Where from, or NULL for the default pool.
- * @code: Where it jumps to, a function or any other landing pad; not NULL.
+ * @pool: The pool, or NULL for the default pool.
+ * @code: The address that it jumps to, a function or any other landing pad; not NULL.
  * @data: Any value.
  *
- * What the context in its slot contains is not defined, as with malloc().
+ * The context in its slot is not initialised.
  *
- * Return: The trampoline's address, to be called as the function that the
- * caller expects; or NULL with errno, EINVAL if @code is NULL, or as of
- * trampfd_pool_create().
+ * Return: The trampoline's address, to be passed as a function pointer; or NULL with
+ * EINVAL if @code is NULL, or with an errno of trampfd_pool_create().
  */
 void *trampfd_alloc(struct trampfd_pool *pool, void *code, void *data);
 
 /**
- * trampfd_set() - give a trampoline another code and data
- * @trampoline: Of trampfd_alloc().
- * @code: As there.
- * @data: As there.
+ * trampfd_set() - change code and data of a trampoline
+ * @trampoline: Result of trampfd_alloc().
+ * @code: See trampfd_alloc().
+ * @data: See trampfd_alloc().
  *
- * The two are stored one after the other: nobody may call the trampoline at the
+ * The two are stored one after the other: no thread may call the trampoline at the
  * same time.
  *
- * Return: 0, or -1 with errno EINVAL, if @trampoline is none or @code is NULL.
+ * Return: 0, or -1 with EINVAL if @trampoline is not a trampoline or @code is NULL.
  */
 int trampfd_set(void *trampoline, void *code, void *data);
 
 /**
- * trampfd_slot() - the slot of a trampoline
- * @trampoline: Of trampfd_alloc().
+ * trampfd_slot() - get the slot of a trampoline
+ * @trampoline: Result of trampfd_alloc().
  *
- * Adds a constant, and checks nothing.
+ * Adds a constant, without checks.
  *
- * Return: The slot, a &struct trampfd_slot and the context.  It may be read and
- * changed as by trampfd_set(); its code must not become NULL.
+ * Return: The slot, a &struct trampfd_slot and the context.  The program may read it,
+ * and change it under the rules of trampfd_set().
  */
 void *trampfd_slot(const void *trampoline);
 
 /**
- * trampfd_trampoline() - the trampoline of a slot
- * @slot: Of trampfd_slot(), or what %TRAMPFD_MODE_SLOT leaves in the data register.
+ * trampfd_trampoline() - get the trampoline of a slot
+ * @slot: Result of trampfd_slot(), or the data register of %TRAMPFD_MODE_SLOT.
  *
- * Return: The trampoline.  Likewise.
+ * Subtracts a constant, without checks.
+ *
+ * Return: The trampoline.
  */
 void *trampfd_trampoline(const void *slot);
 
 /**
- * trampfd_is_trampoline() - whether an address is one of a trampoline
+ * trampfd_is_trampoline() - check whether an address is a trampoline
  * @address: Any value.
  *
  * Return: 1 if @address is that of a trampoline of this library in this
- * process, allocated or not; 0 if not.
+ * process, allocated or free; 0 if not.
  */
 int trampfd_is_trampoline(const void *address);
 
 /**
- * trampfd_free() - give a trampoline back
- * @trampoline: Of trampfd_alloc(), or NULL, which does nothing.
+ * trampfd_free() - free a trampoline
+ * @trampoline: Result of trampfd_alloc(); if NULL, nothing is done.
  *
- * Calling it afterwards jumps to address 0, until it is allocated again or its
- * memory is returned to the system.  What is no trampoline, or is free already,
- * ends the process (abort(3)).  errno stays as it is.  Memory is returned when all
- * trampolines that were mapped at once are free, except for small amounts and one
- * reserve; it stays mapped.
+ * A call of a freed trampoline jumps to address 0, until it is allocated again.  If
+ * @trampoline is not a trampoline, or is free, the process is aborted (abort(3)).
+ * errno is not changed.  When all trampolines of one mapping are free, their memory
+ * is returned to the system, except that of small mappings and one reserve; the
+ * mapping stays.
  */
 void trampfd_free(void *trampoline);
 
 typedef int trampfd_table_fn(void *table, size_t size, void *arg);
 
 /**
- * trampfd_walk_tables() - tell a garbage collector where contexts are
- * @f: Called with the memory that has the slots of some trampolines, and @arg; if
- *	it does not return 0, that ends it.
- * @arg: Any value.
+ * trampfd_walk_tables() - enumerate memory with slots, for a garbage collector
+ * @f: Called for each table; if it returns non-zero, the walk ends.
+ * @arg: Passed to @f.
  *
- * Pointers in slots are in no memory that a conservative collector scans by itself.
- * libtrampfd(7) has an example.  (LeakSanitizer is told by the library.)
+ * Conservative collectors do not scan tables, because they are neither heap nor
+ * data segments.  libtrampfd(7) has an example.  (The library registers tables with
+ * LeakSanitizer itself.)
  *
- * Return: 0, or what @f returned.
+ * Return: 0, or the non-zero result of @f.
  */
 int trampfd_walk_tables(trampfd_table_fn *f, void *arg);
 
 typedef void trampfd_frames_fn(void *frames);
 
 /**
- * trampfd_set_unwinder() - let an unwinder pass through trampolines
- * @add: Called with unwind information, a section .eh_frame, for all code that there
- *	is and, when more is mapped, for that: __register_frame().
- * @remove: Called with the same before the code is unmapped: __deregister_frame().
+ * trampfd_set_unwinder() - register trampolines with an unwinder
+ * @add: Called with unwind information, in the format of section .eh_frame, for all
+ *	code that is mapped now or later: __register_frame().
+ * @remove: Called with the same pointer before the code is unmapped:
+ *	__deregister_frame().
  *
- * A trampoline makes no frame, so that unwinders need this only for a signal that
- * interrupts one: for profilers in the process, and for exceptions out of signal
- * handlers.  Otherwise they end there.  libtrampfd(7) says which unwinders have
- * such functions.
+ * A trampoline has no frame, so unwinders meet one only if a signal interrupts it:
+ * in profilers of the own process, and if a signal handler throws an exception.
+ * Without this call the backtrace ends there.  libtrampfd(7) lists the unwinders that
+ * have such functions.
  *
- * From then on malloc(3) and @add are called where code is mapped: trampfd_alloc() and
- * trampfd_pool_create() are no longer async-signal-safe.  No pool may be destroyed
- * at the same time.
+ * After this call, mapping code calls malloc(3) and @add: trampfd_alloc() and
+ * trampfd_pool_create() are no longer async-signal-safe.  No other thread may destroy
+ * a pool during this call.
  *
  * Return: 0, or -1 with errno:
  *
  * - EINVAL: @add or @remove is NULL
- * - EBUSY: an unwinder was set before
- * - EOPNOTSUPP: arm, whose unwinders are told of no code but that of files
+ * - EBUSY: an unwinder is set already
+ * - EOPNOTSUPP: arm, whose unwinders have no such functions
  */
 int trampfd_set_unwinder(trampfd_frames_fn *add, trampfd_frames_fn *remove);
 
 /**
  * trampfd_nested_created() - make a trampoline for a nested function of GCC
- * @chain: The frame that the function belongs to.
+ * @chain: The static chain.
  * @func: The function.
- * @dst: A void * in that frame, which gets the trampoline.
+ * @dst: A void * in the frame of the enclosing function, which gets the trampoline.
  *
- * What libtrampfd-gcc calls in the place of libgcc's
- * __gcc_nested_func_ptr_created().  Ends the process if there is none.
+ * libtrampfd-gcc calls this instead of libgcc's __gcc_nested_func_ptr_created().
+ * Aborts the process if no trampoline can be allocated.
  */
 void trampfd_nested_created(void *chain, void *func, void *dst);
 
 /**
  * trampfd_nested_deleted() - free a trampoline of the calling frame
  *
- * That of the calling thread whose @dst is nearest above the stack pointer, so that
- * coroutines may end in any order, in the thread in which they began.  What
- * longjmp() leaves behind stays until the thread ends.
+ * Frees the trampoline of the calling thread whose @dst is nearest above the stack
+ * pointer.  Coroutines may therefore end in any order, in the thread in which they
+ * began.  Trampolines of frames that longjmp() skipped are freed when the thread ends.
  */
 void trampfd_nested_deleted(void);
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
 /*
- * libtrampfd: what checkers of data races and of leaks are told
+ * libtrampfd: annotations for race and leak detectors
  *
- * Those of valgrind are asked by an instruction sequence that does nothing
- * elsewhere; those of compilers, if the program has them, by their functions.
+ * valgrind recognises an instruction sequence that is a no-op elsewhere.  The
+ * sanitizers of compilers have functions, which are weak symbols here.
  */
 #include <stddef.h>
 
-/* Debian's package valgrind; under helgrind and drd, its headers are needed. */
+/* Debian's package valgrind.  Without its headers, helgrind and drd report races. */
 #if defined(__has_include)
 #if __has_include("valgrind/drd.h") && __has_include("valgrind/helgrind.h")
 #include <valgrind/drd.h>
@@ -23,7 +23,7 @@ bool trampfd_watch_is_on(void)
 #ifdef HAS_VALGRIND
 	char byte = 0;
 
-	/* What other tools do not answer */
+	/* Only helgrind and drd answer these. */
 	if (VALGRIND_HG_GET_ABITS(&byte, NULL, 1) == 1 || DRD_GET_VALGRIND_THREADID)
 		return true;
 #endif
@@ -41,14 +41,14 @@ void trampfd_watch_ignore(const void *memory, size_t size)
 #endif
 }
 
-/* What mapped and freed it was before what comes after its allocation. */
+/* Whatever happened before this happens before the next allocation of @slot. */
 void trampfd_watch_freed(const void *slot)
 {
 	if (__tsan_release)
 		__tsan_release((void *)slot);
 }
 
-/* As of malloc(); drd knows this request of helgrind's. */
+/* @slot is new memory, as from malloc().  drd supports this request of helgrind. */
 void trampfd_watch_allocated(const void *slot, size_t size)
 {
 #ifdef HAS_VALGRIND
@@ -62,11 +62,11 @@ void trampfd_watch_allocated(const void *slot, size_t size)
 	}
 }
 
-void trampfd_watch_root(const void *table, size_t size, bool is_there)
+void trampfd_watch_root(const void *table, size_t size, bool add)
 {
 	if (!__lsan_register_root_region || !__lsan_unregister_root_region)
 		return;
-	if (is_there)
+	if (add)
 		__lsan_register_root_region(table, size);
 	else
 		__lsan_unregister_root_region(table, size);

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
 /*
- * Callbacks with a context for functions that have no argument for one, in a
- * process that may not make executable memory.
+ * Callbacks with a context, for functions that do not pass one, in a process that may
+ * not make memory executable.
  *
- * Each callback here takes its context as its last argument, behind those that
- * its caller passes.  A pool's trampolines put it there: its data register is
- * that of the third, or of the second argument.
+ * Each callback here takes its context as an argument after those that its caller
+ * passes.  The data register of the pool is the register of that argument, the third or
+ * the fourth.
  *
- * sqlite3_auto_extension() is such a function of a C library: what it registers
- * is told of every connection that is opened, and has no user data.
+ * sqlite3_auto_extension() is an example of such a function: it registers a callback,
+ * which is called for every new connection, without user data.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +44,7 @@
 #define THIRD	TRAMPFD_REG(6)	/* a2 */
 #define FOURTH	TRAMPFD_REG(7)	/* a3 */
 #else
-#error "say here which registers the third and fourth argument are in"
+#error "define the registers of the third and fourth argument"
 #endif
 
 static void die(const char *what)
@@ -72,7 +72,7 @@ static void *callback(struct trampfd_pool *pool, void *function, void *context)
 	return trampoline;
 }
 
-/* By which column to compare, and how often that was done */
+/* The column to compare, and the number of comparisons */
 struct order {
 	int column;
 	int calls;
@@ -106,7 +106,7 @@ static void sort_and_search(void)
 	trampfd_pool_destroy(third);
 }
 
-/* A connection was opened: the first three arguments are sqlite3's. */
+/* Count a new connection.  sqlite3 passes the first three arguments. */
 static int opened(sqlite3 *db, const char **error, const void *api, int *count)
 {
 	(void)db;

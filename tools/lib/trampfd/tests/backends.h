@@ -1,36 +1,44 @@
 /* SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause) */
 /*
- * libtrampfd: tests that are run with each backend
+ * libtrampfd: a fixture whose tests run with each backend, and a load of several
+ * threads.
  */
 #ifndef LIBTRAMPFD_TESTS_BACKENDS_H
 #define LIBTRAMPFD_TESTS_BACKENDS_H
 
 #include "library.h"
 
-FIXTURE(each) {
+FIXTURE(backend) {
 	int unused;
 };
 
-FIXTURE_VARIANT(each) {
+FIXTURE_VARIANT(backend) {
 	enum trampfd_backend backend;
 };
 
-FIXTURE_VARIANT_ADD(each, kernel) { TRAMPFD_BACKEND_KERNEL };
-FIXTURE_VARIANT_ADD(each, library) { TRAMPFD_BACKEND_LIBRARY };
+FIXTURE_VARIANT_ADD(backend, kernel) { TRAMPFD_BACKEND_KERNEL };
+FIXTURE_VARIANT_ADD(backend, library) { TRAMPFD_BACKEND_LIBRARY };
 
-FIXTURE_SETUP(each)
+FIXTURE_SETUP(backend)
 {
 	if (variant->backend == TRAMPFD_BACKEND_KERNEL && !kernel_has_trampolines())
 		SKIP(return, "the kernel has no trampolines");
 	ASSERT_EQ(0, trampfd_set_backend(variant->backend));
 }
 
-FIXTURE_TEARDOWN(each)
+FIXTURE_TEARDOWN(backend)
 {
 	EXPECT_EQ(0, mappings("wx"));
 }
 
-/* Threads that pass trampolines to each other */
+/*
+ * struct work - threads that pass trampolines to each other
+ * @places: Trampolines, or NULL.
+ * @pool: Their pool.
+ * @steps: Number of steps of each thread.
+ * @wrong: Number of trampolines that did not work.
+ * @stop: Ends the threads.
+ */
 #define PLACES		512
 
 struct work {
@@ -62,8 +70,6 @@ static inline void *work(void *arg)
 	return NULL;
 }
 
-#ifndef THREAD_STEPS	/* fewer where each takes longer */
 #define THREAD_STEPS	30000
-#endif
 
 #endif /* LIBTRAMPFD_TESTS_BACKENDS_H */

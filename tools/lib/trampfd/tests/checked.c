@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
 /*
- * libtrampfd: a program without errors, for checkers of data races and of leaks
+ * libtrampfd: a correct program, for race and leak detectors
  *
- * Threads make callbacks with contexts in their slots and pass them to each other
- * under a mutex, which is all that a checker needs to know of.  At the end, a slot
- * alone has the address of some memory of malloc().
+ * Threads allocate trampolines with contexts in their slots and pass them to each other
+ * under a mutex.  A detector that reports anything has a false positive.  At exit, the
+ * only pointer to a block of malloc() is in a slot.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -63,7 +63,7 @@ static void *work(void *arg)
 		if (c->owner > THREADS || c->calls != 1)
 			abort();
 		trampfd_free(t);
-		/* At once, by whoever is first */
+		/* Another thread may reuse this slot at once. */
 		trampfd_free(trampfd_alloc(NULL, (void *)target, c));
 	}
 	return NULL;

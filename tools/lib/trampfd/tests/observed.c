@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
 /*
- * libtrampfd: a program whose trampolines a debugger and a profiler are shown
+ * libtrampfd: a program to be debugged with GDB and profiled with perf
  *
- *	seen [CALLS]        call them, once or so often
- *	seen --abort        end at the second instruction of one, by SIGABRT
+ *	observed [CALLS]    call trampolines CALLS times, by default once
+ *	observed --abort    die of SIGABRT at the second instruction of a trampoline
  */
 #include <signal.h>
 #include <stdio.h>
@@ -27,14 +27,14 @@ static __attribute__((noipa)) void visit(void)
 	nr_visited++;
 }
 
-/* Not a tail call */
+/* Call @f, but not as a tail call. */
 __attribute__((noipa)) void caller(void *f)
 {
 	((void (*)(void))f)();
 	asm volatile("");
 }
 
-/* The child is traced from its first call on. */
+/* Single-step a child into trampoline @t and end it there.  Return 0 on success. */
 static int abort_inside(void *t)
 {
 	pid_t child = fork();

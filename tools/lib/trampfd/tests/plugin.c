@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
 /*
- * libtrampfd: a plugin that has the library in it, and with -DHOST the program that
- * loads it again and again
+ * libtrampfd: a plugin that is linked with the static library; with -DHOST, the program
+ * that loads and unloads it
  *
  *	host TIMES PLUGIN...
  */
@@ -86,7 +86,7 @@ static void *load(const char *name)
 static const char *first;
 static pthread_barrier_t barrier;
 
-/* A thread that ends when the plugin is no more */
+/* A thread that ends after the plugin was unloaded */
 static void *outlive(void *arg)
 {
 	void *plugin = load(first);
@@ -114,7 +114,7 @@ int main(int argc, char *argv[])
 
 	first = argv[2];
 	for (i = 0; i < times; i++) {
-		/* Several copies in one process */
+		/* All copies at the same time */
 		for (j = 2; j < argc; j++)
 			plugins[j] = load(argv[j]);
 		for (j = 2; j < argc; j++)
@@ -124,7 +124,7 @@ int main(int argc, char *argv[])
 		if (i == 1)
 			n = mappings();
 	}
-	/* Neighbours in memory may be one mapping or two. */
+	/* Adjacent mappings may or may not be merged. */
 	if (mappings() > n + 4)
 		expect("mappings", mappings(), n);
 	pthread_barrier_init(&barrier, NULL, 2);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
 /*
- * libtrampfd: its own text, and the file that it is from
+ * libtrampfd: the library backend, and which files it maps.
  */
 #include <ftw.h>
 #include <limits.h>
@@ -15,14 +15,14 @@
 #define MREMAP_DONTUNMAP	4
 #endif
 
-/* As kernels before 5.13 answer: then the library needs its file. */
+/* Let mremap() fail as on kernels before 5.13: the library then opens its file. */
 static int forbid_copies(void)
 {
 	return filter(__NR_mremap, 3, MREMAP_DONTUNMAP, MREMAP_DONTUNMAP,
 		      SECCOMP_RET_ERRNO | EINVAL, 0);
 }
 
-/* Allocate SOME: 0, the error, or 255 if anything else is wrong. */
+/* Allocate and call SOME trampolines.  Return 0, or the errno. */
 static int error_of_growth(void)
 {
 	unsigned long i;
@@ -33,12 +33,12 @@ static int error_of_growth(void)
 		if (!t)
 			return errno;
 		if (run(t) != i)
-			return 255;
+			return -1;
 	}
 	return 0;
 }
 
-/* Where there is no file of the library's, nor /proc */
+/* Change to a root directory without /proc and without the library's file. */
 static int chroot_to_nothing(void)
 {
 	return chroot("/proc/self/fdinfo") || chdir("/") ? -1 : 0;
@@ -49,16 +49,16 @@ FIXTURE(text) {
 };
 
 FIXTURE_VARIANT(text) {
-	bool old;	/* the kernel */
+	bool opens_file;
 };
 
-FIXTURE_VARIANT_ADD(text, copied) { false };
-FIXTURE_VARIANT_ADD(text, opened) { true };
+FIXTURE_VARIANT_ADD(text, mremap) { false };
+FIXTURE_VARIANT_ADD(text, file) { true };
 
 FIXTURE_SETUP(text)
 {
 	ASSERT_EQ(0, trampfd_set_backend(TRAMPFD_BACKEND_LIBRARY));
-	if (variant->old)
+	if (variant->opens_file)
 		ASSERT_EQ(0, forbid_copies());
 }
 
@@ -67,7 +67,7 @@ FIXTURE_TEARDOWN(text)
 	EXPECT_EQ(0, mappings("wx"));
 }
 
-TEST_F(text, goes_on_in_another_root_directory)
+TEST_F(text, grows_after_chroot)
 {
 	if (getuid())
 		SKIP(return, "needs root");
@@ -77,12 +77,12 @@ TEST_F(text, goes_on_in_another_root_directory)
 	EXPECT_NE(NULL, create(TRAMPFD_MODE_SLOT, 0));
 }
 
-TEST_F(text, first_use_in_another_root_directory)
+TEST_F(text, first_use_after_chroot)
 {
 	if (getuid())
 		SKIP(return, "needs root");
 	ASSERT_EQ(0, chroot_to_nothing());
-	EXPECT_EQ(variant->old ? ENOENT : 0, error_of_growth());
+	EXPECT_EQ(variant->opens_file ? ENOENT : 0, error_of_growth());
 }
 
 static void *grow(void *arg)
@@ -91,7 +91,7 @@ static void *grow(void *arg)
 	return NULL;
 }
 
-TEST_F(text, smallest_stack_is_enough)
+TEST_F(text, minimum_stack_suffices)
 {
 	pthread_attr_t attr;
 	pthread_t thread;
@@ -112,7 +112,7 @@ static void *grow_while_cancelled(void *arg)
 	return NULL;
 }
 
-TEST_F(text, opening_is_no_cancellation_point)
+TEST_F(text, no_cancellation_point)
 {
 	pthread_t thread;
 	int ret = -1;
@@ -143,8 +143,8 @@ static long unlocked_code(void)
 	return sum;
 }
 
-/* What the library copies from becomes unlocked, but not the code around it. */
-TEST_F(text, code_of_the_program_stays_locked)
+/* mremap() unlocks the mapping of the library's text.  Other code stays locked. */
+TEST_F(text, code_of_program_stays_locked)
 {
 	long before;
 
@@ -152,10 +152,10 @@ TEST_F(text, code_of_the_program_stays_locked)
 		SKIP(return, "mlockall(): %s", strerror(errno));
 	before = unlocked_code();
 	ASSERT_NE(NULL, alloc(NULL, 1));
-	EXPECT_LE(unlocked_code() - before, variant->old ? 2 * 256 : 256);
+	EXPECT_LE(unlocked_code() - before, variant->opens_file ? 2 * 256 : 256);
 }
 
-TEST(without_kernel_and_file_the_kernels_error_is_told)
+TEST(error_of_kernel_is_returned)
 {
 	if (getuid())
 		SKIP(return, "needs root");
@@ -173,7 +173,7 @@ static int find_library(struct dl_phdr_info *info, size_t size, void *name)
 	return 1;
 }
 
-/* The file with the library's text, as the library knows it without a /proc of its own */
+/* The name of the file with the library's text */
 static const char *library_name(void)
 {
 	const char *name = "/proc/self/exe";
@@ -183,7 +183,7 @@ static const char *library_name(void)
 	return name;
 }
 
-/* Copy what @from is open for to the file @name, with the directories that it needs. */
+/* Copy @from to a new file @name, and make its directories. */
 static int copy_to(int from, const char *name, uid_t owner, gid_t group, mode_t mode)
 {
 	char path[PATH_MAX], buffer[65536];
@@ -201,7 +201,7 @@ static int copy_to(int from, const char *name, uid_t owner, gid_t group, mode_t 
 	to = open(path, O_WRONLY | O_CREAT | O_EXCL, 0700);
 	while ((n = pread(from, buffer, sizeof(buffer), at)) > 0 && write(to, buffer, n) == n)
 		at += n;
-	/* The mode last: the others take away its bits. */
+	/* The mode last, because writing and fchown() clear the set-ID bits. */
 	if (n || fchown(to, owner, group) || fchmod(to, mode))
 		return -1;
 	return close(to);
@@ -212,55 +212,57 @@ static int remove_one(const char *path, const struct stat *st, int type, struct 
 	return remove(path);
 }
 
-#define USER	12345	/* an ordinary one, and his group */
+#define USER	12345	/* user and group without capabilities */
 
 /*
- * On a kernel before 5.13, a process that entered another root directory, where
- * there is no procfs, and
- * may have become an ordinary user; a file with the library's text is there.
+ * A process on a kernel before 5.13, in a root directory without /proc that contains a
+ * copy of the library's file.
+ *
+ * @directory: The root directory.
+ * @from: The library's file.
  */
 FIXTURE(jail) {
 	char directory[32];
-	int from; /* what to copy */
+	int from;
 };
 
 FIXTURE_VARIANT(jail) {
-	uid_t owner;
-	mode_t mode;
+	uid_t owner;		/* of the file */
+	mode_t mode;		/* of the file */
 	uid_t user;		/* of the process */
-	uid_t effective;	/* another, or 0 for the same */
-	bool capable;		/* keeps its capabilities */
+	uid_t effective;	/* effective user, or 0 for the same */
+	bool capable;		/* the process keeps its capabilities */
 	bool dumpable;
-	int error;		/* of growth; 0: it goes on */
+	int error;		/* expected */
 };
 
-FIXTURE_VARIANT_ADD(jail, file_of_root) { .mode = 0755 };
+FIXTURE_VARIANT_ADD(jail, root_file_of_root) { .mode = 0755 };
 
-FIXTURE_VARIANT_ADD(jail, file_of_a_user) { .owner = USER, .mode = 0755, .error = EACCES };
+FIXTURE_VARIANT_ADD(jail, root_file_of_user) { .owner = USER, .mode = 0755, .error = EACCES };
 
-FIXTURE_VARIANT_ADD(jail, file_written_by_a_group) { .mode = 0775, .error = EACCES };
+FIXTURE_VARIANT_ADD(jail, group_writable) { .mode = 0775, .error = EACCES };
 
-FIXTURE_VARIANT_ADD(jail, file_written_by_all) { .mode = 0757, .error = EACCES };
+FIXTURE_VARIANT_ADD(jail, world_writable) { .mode = 0757, .error = EACCES };
 
-FIXTURE_VARIANT_ADD(jail, user_and_own_file) {
+FIXTURE_VARIANT_ADD(jail, user_own_file) {
 	.owner = USER, .mode = 0755, .user = USER, .dumpable = true
 };
 
-FIXTURE_VARIANT_ADD(jail, user_who_may_not_trace_and_own_file) {
+FIXTURE_VARIANT_ADD(jail, user_own_file_not_dumpable) {
 	.owner = USER, .mode = 0755, .user = USER, .error = EACCES
 };
 
-FIXTURE_VARIANT_ADD(jail, user_who_acts_for_another_and_own_file) {
+FIXTURE_VARIANT_ADD(jail, user_own_file_other_euid) {
 	.owner = USER, .mode = 0755, .user = USER, .effective = USER + 1, .dumpable = true,
 	.error = EACCES
 };
 
-FIXTURE_VARIANT_ADD(jail, user_with_capabilities_and_own_file) {
+FIXTURE_VARIANT_ADD(jail, user_own_file_capabilities) {
 	.owner = USER, .mode = 0755, .user = USER, .capable = true, .dumpable = true,
 	.error = EACCES
 };
 
-FIXTURE_VARIANT_ADD(jail, user_and_file_of_another) {
+FIXTURE_VARIANT_ADD(jail, user_file_of_other_user) {
 	.owner = USER + 1, .mode = 0755, .user = USER, .dumpable = true, .error = EACCES
 };
 
@@ -285,24 +287,33 @@ struct jail_args {
 	const FIXTURE_VARIANT(jail) * variant;
 };
 
-static int grow_in_jail(void *arg)
+static void enter_jail(struct __test_metadata *_metadata, const char *directory)
+{
+	ASSERT_EQ(0, chroot(directory));
+	ASSERT_EQ(0, chdir("/"));
+}
+
+static void grow_in_jail(struct __test_metadata *_metadata, void *arg)
 {
 	const struct jail_args *a = arg;
 	const char *name = library_name();
 	uid_t owner = a->variant->owner, user = a->variant->user;
 	uid_t effective = a->variant->effective ?: user;
 
-	if (trampfd_set_backend(TRAMPFD_BACKEND_LIBRARY) || forbid_copies() ||
-	    chroot(a->self->directory) || chdir("/") ||
-	    copy_to(a->self->from, name, owner, owner, a->variant->mode) ||
-	    prctl(PR_SET_KEEPCAPS, a->variant->capable) ||
-	    (user && (setgid(user) || setresuid(user, effective, user))) ||
-	    prctl(PR_SET_DUMPABLE, a->variant->dumpable))
-		return 254;
-	return error_of_growth();
+	ASSERT_EQ(0, trampfd_set_backend(TRAMPFD_BACKEND_LIBRARY));
+	ASSERT_EQ(0, forbid_copies());
+	enter_jail(_metadata, a->self->directory);
+	ASSERT_EQ(0, copy_to(a->self->from, name, owner, owner, a->variant->mode));
+	ASSERT_EQ(0, prctl(PR_SET_KEEPCAPS, a->variant->capable));
+	if (user) {
+		ASSERT_EQ(0, setgid(user));
+		ASSERT_EQ(0, setresuid(user, effective, user));
+	}
+	ASSERT_EQ(0, prctl(PR_SET_DUMPABLE, a->variant->dumpable));
+	EXPECT_EQ(a->variant->error, error_of_growth());
 }
 
-TEST_F(jail, only_a_file_that_no_other_may_write_is_mapped)
+TEST_F(jail, untrusted_file_is_eacces)
 {
 	struct jail_args args = { self, variant };
 	struct statvfs fs;
@@ -310,10 +321,10 @@ TEST_F(jail, only_a_file_that_no_other_may_write_is_mapped)
 	ASSERT_EQ(0, statvfs(self->directory, &fs));
 	if (!variant->error && fs.f_flag & ST_NOSUID)
 		SKIP(return, "/tmp is mounted nosuid");
-	EXPECT_EQ(variant->error, result_of(grow_in_jail, &args));
+	in_child(_metadata, grow_in_jail, &args);
 }
 
-/* A file of the same size, whose text is all zeroes: an instruction of none */
+/* Make a file of the same size that is zero after the first page. */
 static int copy_without_text(int from, const char *name, uid_t owner)
 {
 	struct stat st;
@@ -327,7 +338,7 @@ static int copy_without_text(int from, const char *name, uid_t owner)
 	return close(to);
 }
 
-TEST(file_that_is_another_now_is_not_mapped)
+TEST(replaced_file_is_estale)
 {
 	char directory[] = "/tmp/trampfd-XXXXXX";
 	int from = open(library_name(), O_RDONLY | O_CLOEXEC);
@@ -342,8 +353,7 @@ TEST(file_that_is_another_now_is_not_mapped)
 		SKIP(return, "/tmp is mounted nosuid");
 	ASSERT_EQ(0, trampfd_set_backend(TRAMPFD_BACKEND_LIBRARY));
 	ASSERT_EQ(0, forbid_copies());
-	ASSERT_EQ(0, chroot(directory));
-	ASSERT_EQ(0, chdir("/"));
+	enter_jail(_metadata, directory);
 	ASSERT_EQ(0, copy_without_text(from, library_name(), 0));
 	EXPECT_EQ(ESTALE, error_of_growth());
 	ASSERT_EQ(0, fchdir(tmp));
@@ -351,72 +361,71 @@ TEST(file_that_is_another_now_is_not_mapped)
 }
 
 /*
- * A set-group-ID program whose file, once it runs, its caller replaces by one of
- * his own.
+ * A set-group-ID program whose file its caller replaces after it has started.  The test
+ * below executes a copy of this program with one of these options.
  */
 #define GROW_REPLACED	"--grow-replaced"
-#define GROW_OLD	"--grow-replaced-old"
+#define GROW_OPENING	"--grow-replaced-opening-file"
 
-static int grow_replaced(bool old)
+static int grow_replaced(bool opens_file)
 {
+	struct __test_metadata metadata = { .name = "executed" }, *_metadata = &metadata;
+
 	if (!getauxval(AT_SECURE))
-		return 253;
-	if (rename("/other", "/program") || trampfd_set_backend(TRAMPFD_BACKEND_LIBRARY) ||
-	    (old && forbid_copies()))
-		return 254;
-	return error_of_growth();
+		return KSFT_SKIP;
+	EXPECT_EQ(0, rename("/other", "/program"));
+	EXPECT_EQ(0, trampfd_set_backend(TRAMPFD_BACKEND_LIBRARY));
+	if (opens_file)
+		EXPECT_EQ(0, forbid_copies());
+	/* The jail has no /proc/self/exe. */
+	EXPECT_EQ(opens_file ? ENOENT : 0, error_of_growth());
+	return metadata.exit_code;
 }
 
 static const char *grow_option;
 
-static int run_and_replace(void *arg)
+static void run_and_replace(struct __test_metadata *_metadata, void *arg)
 {
 	const FIXTURE_DATA(jail) * self = arg;
 
-	if (chroot(self->directory) || chdir("/") || chown("/", USER, USER) ||
-	    copy_to(self->from, "/program", 0, USER + 1, 02755) ||
-	    copy_without_text(self->from, "/other", USER) || setgid(USER) || setuid(USER))
-		return 254;
+	enter_jail(_metadata, self->directory);
+	ASSERT_EQ(0, chown("/", USER, USER));
+	ASSERT_EQ(0, copy_to(self->from, "/program", 0, USER + 1, 02755));
+	ASSERT_EQ(0, copy_without_text(self->from, "/other", USER));
+	ASSERT_EQ(0, setgid(USER));
+	ASSERT_EQ(0, setuid(USER));
 	execl("/program", "/program", grow_option, NULL);
-	return 252;
+	EXPECT_EQ(0, errno) TH_LOG("execl: %s", strerror(errno));
 }
 
-/* 0, the error of its growth, or 253 if set-ID programs have no effect there */
-static int replace_set_id_program(const char *option)
+static void replace_set_id_program(struct __test_metadata *_metadata, const char *option)
 {
 	FIXTURE_DATA(jail) jail = { "/tmp/trampfd-XXXXXX" };
-	int ret;
 
 	grow_option = option;
-	if (!mkdtemp(jail.directory) || chmod(jail.directory, 0755))
-		return 254;
+	ASSERT_NE(NULL, mkdtemp(jail.directory));
+	ASSERT_EQ(0, chmod(jail.directory, 0755));
 	jail.from = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
-	ret = result_of(run_and_replace, &jail);
+	in_child(_metadata, run_and_replace, &jail);
 	nftw(jail.directory, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-	return ret;
 }
 
-TEST(set_id_program_maps_no_file_of_its_caller)
+TEST(setgid_program_ignores_new_file)
 {
-	int ret;
-
 	if (getuid() || IS_SHARED)
 		SKIP(return, "needs root and a static program");
-	ret = replace_set_id_program(GROW_REPLACED);
-	if (ret == 253)
+	replace_set_id_program(_metadata, GROW_REPLACED);
+	if (_metadata->exit_code == KSFT_SKIP)
 		SKIP(return, "/tmp is mounted nosuid");
-	EXPECT_EQ(0, ret);
-	/* Its jail has no /proc. */
-	EXPECT_EQ(ENOENT, replace_set_id_program(GROW_OLD));
+	replace_set_id_program(_metadata, GROW_OPENING);
 }
 
 int main(int argc, char *argv[])
 {
-	/* What others do less of */
 	is_quick(&argc, &argv);
 	if (argc == 2 && !strcmp(argv[1], GROW_REPLACED))
 		return grow_replaced(false);
-	if (argc == 2 && !strcmp(argv[1], GROW_OLD))
+	if (argc == 2 && !strcmp(argv[1], GROW_OPENING))
 		return grow_replaced(true);
 	return test_harness_run(argc, argv);
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: (LGPL-2.1 OR BSD-2-Clause)
 /*
- * libtrampfd: unwinders, out of signals that interrupt trampolines
+ * libtrampfd: backtraces from signals that interrupt trampolines.
  *
- * On x86_64 and i386, the trap flag raises a signal at each instruction.  Elsewhere
- * an instruction that traps is called in the place of a trampoline; its signal's
- * handler goes on at an instruction of the trampoline, with another signal pending
- * that arrives there.
+ * On x86_64 and i386, the trap flag raises a signal at each instruction.  Other ABIs
+ * call a trapping instruction instead of the trampoline.  The handler of that trap
+ * returns to an instruction of the trampoline with another signal pending, which
+ * interrupts it there.
  */
 #include <execinfo.h>
 #include <signal.h>
@@ -31,7 +31,7 @@
 #ifdef INSTRUCTIONS	/* of a trampoline of mode DATA or SLOT */
 #include "backends.h"
 
-/* Of the compiler's library; those of unwind.h in this file's spelling */
+/* Functions of libgcc, under names that checkpatch accepts */
 void register_frames(void *frames) asm("__register_frame");
 void deregister_frames(void *frames) asm("__deregister_frame");
 int unwind(int (*frame)(void *context, void *arg), void *arg) asm("_Unwind_Backtrace");
@@ -42,10 +42,11 @@ uintptr_t unwind_pc(void *context) asm("_Unwind_GetIP");
 
 static char *trampoline;
 static void *caller;		/* the address that the target returns to */
-static unsigned int seen[MAX_SIZE];	/* by offset: interrupted */
-static unsigned int passed[MAX_SIZE];	/* and unwound to the caller, by both */
+/* By offset: how often it was interrupted, and how often both unwinders found the caller */
+static unsigned int interrupted[MAX_SIZE];
+static unsigned int unwound[MAX_SIZE];
 
-/* The frame after that of @pc is @caller's: there is none between them. */
+/* Search for the frame of @pc, immediately followed by that of @caller. */
 struct search {
 	void *pc;
 	bool is_next;
@@ -80,7 +81,6 @@ static bool backtrace_finds_caller(void *pc)
 	return i + 1 < n && frames[i + 1] == caller;
 }
 
-/* Of a function that is interrupted, as the target sees it */
 static __attribute__((noipa)) unsigned long target(void)
 {
 	caller = __builtin_return_address(0);
@@ -98,7 +98,7 @@ asm("	.pushsection .text\n"
 unsigned long target_of_push(int unused) asm("target_of_push");
 #endif
 
-/* Not a tail call */
+/* Call @f, but not as a tail call. */
 static __attribute__((noipa)) unsigned long call_from_here(void *f)
 {
 	unsigned long ret = run(f);
@@ -113,8 +113,8 @@ static void interrupted_at(void *pc)
 
 	if (offset >= MAX_SIZE)
 		return;
-	seen[offset]++;
-	passed[offset] += gcc_finds_caller(pc) && backtrace_finds_caller(pc);
+	interrupted[offset]++;
+	unwound[offset] += gcc_finds_caller(pc) && backtrace_finds_caller(pc);
 }
 
 #ifdef IS_X86
@@ -169,14 +169,14 @@ static void *pc_of(ucontext_t *uc, void *to)
 	return was;
 }
 
-/* At the first instruction of traps(), with SIGUSR1 blocked until this returns */
+/* Handles the trap of traps(), with SIGUSR1 blocked until it returns to the trampoline */
 static void trap(int sig, siginfo_t *info, void *arg)
 {
 	pc_of(arg, resume);
 	raise(SIGUSR1);
 }
 
-/* From the beginning, as registers are not what the instructions before make them */
+/* Then run the whole trampoline: the instructions before @resume have not run. */
 static void interrupt(int sig, siginfo_t *info, void *arg)
 {
 	interrupted_at(pc_of(arg, NULL));
@@ -214,77 +214,77 @@ static void interrupt_at_each_instruction(void *t, int nr)
 #endif
 
 /*
- * Of the trampoline's instructions, at how many an unwinder does not find the caller;
- * -1 if they are not @nr
+ * Return at how many of a trampoline's instructions an unwinder does not find the
+ * caller; -1 if the number of instructions is not @nr.
  */
-static int ends_at(struct trampfd_pool *pool, void *f, int nr)
+static int lost_callers(struct trampfd_pool *pool, void *f, int nr)
 {
-	int i, interrupted = 0, ends = 0;
+	int i, instructions = 0, lost = 0;
 
-	memset(seen, 0, sizeof(seen));
-	memset(passed, 0, sizeof(passed));
+	memset(interrupted, 0, sizeof(interrupted));
+	memset(unwound, 0, sizeof(unwound));
 	trampoline = trampfd_alloc(pool, f, NULL);
 	if (!trampoline || call_from_here(trampoline) != 5)
 		return -1;
 	interrupt_at_each_instruction(trampoline, nr);
 	trampfd_free(trampoline);
 	for (i = 0; i < MAX_SIZE; i++) {
-		interrupted += !!seen[i];
-		ends += seen[i] != passed[i];
+		instructions += !!interrupted[i];
+		lost += interrupted[i] != unwound[i];
 	}
-	return interrupted == nr ? ends : -1;
+	return instructions == nr ? lost : -1;
 }
 
-TEST_F(each, unwinders_pass)
+TEST_F(backend, unwinders_find_caller)
 {
 	struct trampfd_pool_attr attr = { .mode = TRAMPFD_MODE_SLOT, .context_size = 100 };
 	int i;
 
-	EXPECT_EQ(INSTRUCTIONS, ends_at(NULL, target, INSTRUCTIONS));
+	EXPECT_EQ(INSTRUCTIONS, lost_callers(NULL, target, INSTRUCTIONS));
 	ASSERT_EQ(0, trampfd_set_unwinder(register_frames, deregister_frames));
-	EXPECT_EQ(0, ends_at(NULL, target, INSTRUCTIONS));
-	/* Code that is mapped from now on */
+	EXPECT_EQ(0, lost_callers(NULL, target, INSTRUCTIONS));
+	/* Map more code. */
 	for (i = 0; i < SOME; i++)
 		alloc(NULL, i);
-	EXPECT_EQ(0, ends_at(NULL, target, INSTRUCTIONS));
-	EXPECT_EQ(0, ends_at(trampfd_pool_create(&attr), target, INSTRUCTIONS));
+	EXPECT_EQ(0, lost_callers(NULL, target, INSTRUCTIONS));
+	EXPECT_EQ(0, lost_callers(trampfd_pool_create(&attr), target, INSTRUCTIONS));
 #ifdef HAS_PUSH
-	EXPECT_EQ(0, ends_at(create(TRAMPFD_MODE_PUSH, 0), target_of_push, INSTRUCTIONS + 1));
+	EXPECT_EQ(0, lost_callers(create(TRAMPFD_MODE_PUSH, 0), target_of_push, INSTRUCTIONS + 1));
 #endif
 }
 
-static int nr_told, nr_kept;
+static int nr_added, nr_registered;
 
 static void add(void *frames)
 {
-	__atomic_add_fetch(&nr_told, 1, __ATOMIC_RELAXED);
-	__atomic_add_fetch(&nr_kept, 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&nr_added, 1, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&nr_registered, 1, __ATOMIC_RELAXED);
 	register_frames(frames);
 }
 
 static void removed(void *frames)
 {
-	__atomic_sub_fetch(&nr_kept, 1, __ATOMIC_RELAXED);
+	__atomic_sub_fetch(&nr_registered, 1, __ATOMIC_RELAXED);
 	deregister_frames(frames);
 }
 
-TEST_F(each, unwinder_forgets_what_is_unmapped)
+TEST_F(backend, unmapped_code_is_removed)
 {
 	struct trampfd_pool *pool;
 	int i, had;
 
 	ASSERT_NE(NULL, alloc(NULL, 1));
 	ASSERT_EQ(0, trampfd_set_unwinder(add, removed));
-	had = nr_kept;
+	had = nr_registered;
 	EXPECT_EQ(1, had);
 	for (i = 0; i < 20; i++) {
 		pool = create(TRAMPFD_MODE_DATA, 0);
-		EXPECT_EQ(0, ends_at(pool, target, INSTRUCTIONS));
-		EXPECT_EQ(had + 1, nr_kept);
+		EXPECT_EQ(0, lost_callers(pool, target, INSTRUCTIONS));
+		EXPECT_EQ(had + 1, nr_registered);
 		trampfd_pool_destroy(pool);
-		EXPECT_EQ(had, nr_kept);
+		EXPECT_EQ(had, nr_registered);
 	}
-	EXPECT_EQ(had + 20, nr_told);
+	EXPECT_EQ(had + 20, nr_added);
 }
 
 static int count_table(void *table, size_t size, void *nr)
@@ -293,7 +293,7 @@ static int count_table(void *table, size_t size, void *nr)
 	return 0;
 }
 
-TEST_F(each, threads_may_map_at_the_same_time)
+TEST_F(backend, set_unwinder_while_threads_map)
 {
 	struct work w = { .steps = THREAD_STEPS };
 	pthread_t threads[4];
@@ -306,11 +306,11 @@ TEST_F(each, threads_may_map_at_the_same_time)
 		pthread_join(threads[i], NULL);
 	EXPECT_EQ(0, w.wrong);
 	trampfd_walk_tables(count_table, &nr);
-	EXPECT_EQ(nr, nr_kept);
-	EXPECT_EQ(0, ends_at(NULL, target, INSTRUCTIONS));
+	EXPECT_EQ(nr, nr_registered);
+	EXPECT_EQ(0, lost_callers(NULL, target, INSTRUCTIONS));
 }
 
-TEST(one_unwinder_is_set)
+TEST(second_unwinder_is_ebusy)
 {
 	EXPECT_EQ(-1, trampfd_set_unwinder(NULL, deregister_frames));
 	EXPECT_EQ(EINVAL, errno);
@@ -323,12 +323,12 @@ TEST(one_unwinder_is_set)
 
 #else
 
-static void tell(void *frames)
+static void ignore(void *frames)
 {
 }
 
-/* The tables of its unwinder are found by dl_iterate_phdr(3) alone. */
-TEST(arm_has_no_unwinder_to_be_told)
+/* The unwinder of arm finds tables by dl_iterate_phdr(3) only. */
+TEST(eopnotsupp_on_arm)
 {
 	EXPECT_EQ(-1, trampfd_set_unwinder(tell, tell));
 	EXPECT_EQ(EOPNOTSUPP, errno);

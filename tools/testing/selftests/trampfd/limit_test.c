@@ -5,17 +5,10 @@
  *
  * create_test.c has the limits on open files.
  */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <limits.h>
-#include <sys/prctl.h>
 
 #include "cgroup.h"
-
-#ifndef PR_SET_MDWE
-#define PR_SET_MDWE		65
-#define PR_MDWE_REFUSE_EXEC_GAIN 1
-#endif
+#include "sandbox.h"
 
 #define MIB	(1024L * 1024)
 
@@ -37,22 +30,6 @@ static int create_memfd(void)
 	return error_of(syscall(__NR_memfd_create, "code", MFD_CLOEXEC));
 }
 
-/* Let system call @nr fail with EPERM.  Return 0, or -1 with errno. */
-static int forbid(unsigned int nr)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, nr, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog prog = { ARRAY_SIZE(filter), filter };
-
-	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
-		return -1;
-	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &prog);
-}
-
 TEST(mdwe_permits_trampolines)
 {
 	struct instance in = { .nr = 1000 };
@@ -61,9 +38,9 @@ TEST(mdwe_permits_trampolines)
 	ASSERT_EQ(0, write_then_exec());
 	ASSERT_EQ(0, create_memfd());
 
-	if (prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0))
+	if (forbid_executable_memory())
 		SKIP(return, "no PR_SET_MDWE: %s", strerror(errno));
-	ASSERT_EQ(0, forbid(__NR_memfd_create));
+	ASSERT_EQ(0, forbid(__NR_memfd_create, EPERM));
 	EXPECT_EQ(EACCES, map_rwx());
 	EXPECT_EQ(EACCES, write_then_exec());
 	EXPECT_EQ(EPERM, create_memfd());
@@ -78,7 +55,7 @@ TEST(seccomp_refuses_trampfd_create_only)
 	struct instance in = { .nr = 1 };
 
 	ASSERT_EQ(0, instance_open(&in));
-	ASSERT_EQ(0, forbid(__NR_trampfd_create));
+	ASSERT_EQ(0, forbid(__NR_trampfd_create, EPERM));
 	EXPECT_EQ(EPERM, error_of(trampfd_create(&in.args, sizeof(in.args))));
 	EXPECT_EQ(0, map_rwx());
 	EXPECT_EQ(0, instance_call_all(&in));

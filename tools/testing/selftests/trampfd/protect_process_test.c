@@ -91,34 +91,55 @@ static long segment_size(const char *core, const void *addr)
 	return -1;
 }
 
-/* @filter selects mappings, see core(5).  Without @dump, exclude the table. */
-static struct core dump_core(const struct instance *in, bool dump, const char *filter)
+/**
+ * struct dumping - how to dump core
+ * @in: The instance.
+ * @table: Include the table.
+ * @filter: Selects mappings, see core(5).
+ */
+struct dumping {
+	const struct instance *in;
+	bool table;
+	const char *filter;
+};
+
+#define SECRET_SIZE	32
+
+static void fill_secret(char *secret)
+{
+	size_t i;
+
+	for (i = 0; i < SECRET_SIZE; i++)
+		secret[i] = 0x80 + i * 5;
+}
+
+static void abort_with_secret(struct __test_metadata *_metadata, void *arg)
 {
 	struct rlimit limit = { RLIM_INFINITY, RLIM_INFINITY };
+	const struct dumping *dumping = arg;
+
+	ASSERT_EQ(0, setrlimit(RLIMIT_CORE, &limit));
+	ASSERT_EQ(0, write_file("/proc/self/coredump_filter", dumping->filter));
+	if (!dumping->table)
+		ASSERT_EQ(0, madvise(dumping->in->table, dumping->in->size, MADV_DONTDUMP));
+	/* The secret must not exist anywhere else. */
+	fill_secret(dumping->in->table);
+	abort();
+}
+
+static struct core dump_core(struct __test_metadata *_metadata, const struct instance *in,
+			     bool table, const char *filter)
+{
+	struct dumping dumping = { in, table, filter };
 	/* If there is no dump, the result must not be the expected one. */
-	struct core left = { .secret = !dump, .code = -1 };
-	char secret[32], *core;
+	struct core left = { .secret = !table, .code = -1 };
+	char secret[SECRET_SIZE], *core;
 	struct stat st;
 	int fd, status;
-	size_t i;
-	pid_t pid;
 
 	unlink(core_file);
-	pid = fork();
-	if (!pid) {
-		setrlimit(RLIMIT_CORE, &limit);
-		if (write_file("/proc/self/coredump_filter", filter))
-			_exit(1);
-		if (!dump)
-			madvise(in->table, in->size, MADV_DONTDUMP);
-		/* The secret must not exist anywhere else. */
-		for (i = 0; i < sizeof(secret); i++)
-			in->table[i] = 0x80 + i * 5;
-		abort();
-	}
-	waitpid(pid, &status, 0);
-	for (i = 0; i < sizeof(secret); i++)
-		secret[i] = 0x80 + i * 5;
+	waitpid(begin_child(_metadata, abort_with_secret, &dumping), &status, 0);
+	fill_secret(secret);
 	fd = open(core_file, O_RDONLY);
 	if (fd < 0 || !WCOREDUMP(status) || fstat(fd, &st))
 		return left;
@@ -147,13 +168,13 @@ TEST_F(protect, core_dump)
 	    write_file(setting, core_file))
 		SKIP(return, "needs root, to set kernel.core_pattern");
 	close(fd);
-	left = dump_core(&self->in, true, "0x33");	/* the default */
+	left = dump_core(_metadata, &self->in, true, "0x33");	/* the default */
 	EXPECT_TRUE(left.secret);
 	EXPECT_EQ(0, left.code);
-	left = dump_core(&self->in, false, "0x33");
+	left = dump_core(_metadata, &self->in, false, "0x33");
 	EXPECT_FALSE(left.secret);
 	/* With private mappings of files */
-	left = dump_core(&self->in, true, "0x37");
+	left = dump_core(_metadata, &self->in, true, "0x37");
 	EXPECT_TRUE(left.secret);
 	EXPECT_LT(0, left.code);
 	EXPECT_EQ(0, write_file(setting, pattern));

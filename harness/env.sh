@@ -1,14 +1,14 @@
 # shellcheck shell=bash disable=SC2034 # the variables are for the scripts that source this
-# Sourced by every script of the harness: goes on in the tool root, and knows where
-# things are and how to say things.
+# Sourced by every script of the harness: restarts the script in the tool root, and
+# defines paths and functions for messages.
 #
-# Everything that is made lies outside the checkout, below $CACHE:
+# All output is outside of the checkout, below $CACHE:
 #   root/                the tool root (harness/root/enter.sh)
 #   ccache/              compiled objects, shared by all checkouts
 #   busybox/<debarch>/   a static busybox for each guest architecture
-#   checkouts/<name>/    $CHECKOUT, this checkout's own:
-#     origin             the checkout that it belongs to
-#     <base>/            $WORK, what is made for one of series/bases:
+#   checkouts/<name>/    $CHECKOUT, of this checkout only:
+#     origin             the path of the checkout
+#     <base>/            $WORK, output for one of series/bases:
 #       linux/ pristine/ the overlaid kernel tree; the originals of the files patched there
 #       <arch>/          a kernel's build directory (O=)
 #       headers/<abi>/ selftests/<abi>/ log/
@@ -23,8 +23,7 @@ CHECKOUT=$CACHE/checkouts/$(basename "$ROOT" | tr -c 'A-Za-z0-9._\n-' _)
 CHECKOUT+=-$(printf %s "$ROOT" | sha256sum | cut -c1-8)
 [ -d /var/lib/trampfd-root ] || exec "$ROOT/harness/root/enter.sh" bash "$(realpath "$0")" "$@"
 
-# The kernel that the series is laid over: the first of series/bases unless BASE
-# names another.
+# The kernel sources: those that BASE names, by default the first of series/bases.
 asked=${BASE:-}
 bases=$(sed -n 's/^linux-source-\([^ ]*\) .*/\1/p' "$ROOT/series/bases")
 export BASE=${asked:-${bases%%$'\n'*}}
@@ -34,13 +33,13 @@ WORK=$CHECKOUT/$BASE
 TREE=$WORK/linux
 LOG=$WORK/log
 
-# The variables of a calling make are for the harness's Makefile: the kernel's
-# would take ARCH=, and a job server that is not there, for its own.
+# If make called us, do not pass its variables to the kernel's make, which has other
+# values of ARCH= and no access to the job server.
 unset MAKEFLAGS MFLAGS MAKELEVEL MAKEOVERRIDES
 export -n ARCH RUN O CC
 
-# Hits must not depend on where the checkout or the cache is. DEPEND: what the compiler
-# says that it includes, not a preprocessor run beside it; a miss takes a quarter less.
+# Cache hits do not depend on the path of the checkout or the cache. DEPEND uses the
+# compiler's list of included files instead of the preprocessor: a miss takes 25% less time.
 export CCACHE_DIR=$CACHE/ccache CCACHE_BASEDIR=$WORK CCACHE_NOHASHDIR=1 CCACHE_DEPEND=1
 export CCACHE_SLOPPINESS=time_macros CCACHE_MAXSIZE=2G
 
@@ -55,11 +54,11 @@ case $CACHE in
 	;;
 esac
 
-# Gives this checkout its work directory, and removes those of checkouts that are gone.
+# Creates the work directory of this checkout, and removes those of deleted checkouts.
 open_work() {
 	local origin
 	mkdir -p "$LOG"
-	# At no time empty: another checkout's script would take ours for gone.
+	# Replace the file at once: a script of another checkout must not find it empty.
 	printf '%s\n' "$ROOT" >"$CHECKOUT/origin.$$"
 	mv "$CHECKOUT/origin.$$" "$CHECKOUT/origin"
 	ln -sfn "$CHECKOUT" "$ROOT/build"
@@ -70,14 +69,14 @@ open_work() {
 	done
 }
 
-# Two builds in one directory would spoil each other: the second waits.
+# Waits until no other command builds in DIRECTORY, and prevents others from doing so.
 lock() { # DIRECTORY
 	exec 8>"$1.lock"
 	flock -n 8 || { say "waiting for another build in $1 ..." && flock 8; }
 }
 
-# Runs a command, to its first failure, with its output in LOG, and sets $status.
-# Not for conditions: in them bash goes on after a failure, whatever set -e says.
+# Runs a command with set -e and its output in LOG, and sets $status. Do not use it in a
+# condition, where bash ignores set -e.
 logged() { # LOG COMMAND...
 	local log=$1
 	shift
@@ -92,20 +91,19 @@ elapsed() { # SECONDS at the start
 	if [ $s -lt 60 ]; then echo "${s}s"; else echo "$((s / 60))m$((s % 60))s"; fi
 }
 
-# Runs a command with its output in LOG and shows how far it is (on PROGRESS_FD,
-# default standard error); PATTERN tells the lines of the log that count, TOTAL
-# about how many there will be, if known.
+# Runs a command with its output in LOG and shows progress on PROGRESS_FD, default
+# standard error: the number of lines that match PATTERN, of about TOTAL if that is known.
 progress() { # LABEL LOG PATTERN TOTAL COMMAND...
 	local label=$1 log=$2 pattern=$3 total=${4:+ of about $4}
 	local start=$SECONDS every=20 next end='\n' fd=${PROGRESS_FD:-2} job status=0
 	shift 4
 	if [ -t "$fd" ]; then every=1 end='  \r'; fi
 	next=$((start + every))
-	set -m # a process group of its own, to be stopped whole
+	set -m # a process group of its own, so that a signal reaches all of it
 	"$@" >"$log" 2>&1 </dev/null &
 	job=$!
 	set +m
-	# Waiting lets make remove its half-written targets.
+	# Wait until make has removed incomplete targets.
 	trap 'kill -- -$job 2>/dev/null || :
 		wait $job || :
 		say "$label: interrupted"

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the benchmark needs of each ABI: a clock that counts instructions in a
- * guest with -icount shift=0, and a trampoline with the constants in it, as
- * compilers and libraries write it into memory that they then execute.
+ * Functions of the benchmark that depend on the ABI: instructions() reads a clock, which
+ * counts instructions in a guest with -icount shift=0; jit() writes a trampoline with
+ * data and target in its instructions, as compilers and libraries do.
  */
 #ifndef TRAMPFD_BENCH_ABI_H
 #define TRAMPFD_BENCH_ABI_H
@@ -79,7 +79,7 @@ static inline unsigned long long instructions(void)
 }
 #endif
 
-/* GCC's for nested functions: both constants in the instructions */
+/* The trampoline of GCC's nested functions */
 #if defined(ABI_x86_64)
 #define JIT_STRIDE	32
 static inline void jit(char *p, void *code, void *data)
@@ -167,10 +167,10 @@ static inline void jit(char *p, void *code, void *data)
 #endif
 
 /*
- * A closure is a trampoline and, behind it, the context that its target reads: as that
- * of libffi, whose trampoline gives the target the closure's address.
+ * A closure as in libffi: a trampoline, followed by the context.  The trampoline passes
+ * the address of the closure to its target.
  */
-#define CONTEXT_OFFSET	JIT_STRIDE	/* targets.S knows it too */
+#define CONTEXT_OFFSET	JIT_STRIDE	/* also in targets.S */
 #define CLOSURE_SIZE	(2 * JIT_STRIDE)
 
 struct context {

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The benchmark, in a guest in which the clock counts instructions: what methods cost
- * in instructions, page faults, mappings and memory. Prints lines
+ * The benchmark, in a guest whose clock counts instructions: instructions, page faults,
+ * mappings and memory of each method. Prints lines
  *	METHOD <tab> TRAMPOLINES <tab> WHAT <tab> NUMBER
- * where a WHAT with "each" is per trampoline, or
+ * where WHAT contains "each" if it is per trampoline, or
  *	METHOD <tab> TRAMPOLINES <tab> stops <tab> NUMBER (WHY)
- * for a method that can make no more.
- *	bench NUMBER...             each method with so many trampolines
- *	bench --only NAME NUMBER... one of them
- *	bench --start NAME          make a trampoline of that method, call it and end
- * Each measurement is in a process, and of memory in a cgroup, of its own, without huge
- * pages.
+ * if a method cannot make more.
+ *	bench NUMBER...             measure each method with NUMBER trampolines
+ *	bench --only NAME NUMBER... measure one method
+ *	bench --start NAME          make and call one trampoline of a method
+ * Each measurement has a process of its own, and measurements of memory a cgroup, without
+ * huge pages.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -31,11 +31,11 @@
 #define CGROUPS		"/tmp/cgroup"
 #define HUGE_PAGES	"/sys/kernel/mm/transparent_hugepage/enabled"
 #define FOLIOS		"/sys/kernel/mm/transparent_hugepage/hugepages-64kB/enabled"
-#define SANDBOX		"/sandbox"	/* not of all guests */
+#define SANDBOX		"/sandbox"	/* optional */
 #define PROCESSES	100
 #define PROCESS_NR	1000
 
-/* As many as methods take that need system calls for each */
+/* The maximum for methods that make system calls for each trampoline */
 #define NR_SLOW		100000
 
 static const char *self;
@@ -52,7 +52,7 @@ static void print(const struct method *method, size_t n, const char *what, doubl
 	fflush(stdout);
 }
 
-/* The lines of a file, or the sum of the numbers after a word */
+/* The number of lines of a file, or the sum of the numbers after @word */
 static double sum(const char *path, const char *word)
 {
 	FILE *f = fopen(path, "r");
@@ -79,7 +79,7 @@ static unsigned long faults(void)
 	return usage.ru_minflt;
 }
 
-/* What all in a cgroup have of the machine's memory, in bytes */
+/* Memory of a cgroup, in bytes */
 struct memory {
 	double anonymous, shared, tables, slab, charged;
 };
@@ -89,7 +89,7 @@ static struct memory memory_now(const char *group)
 	struct memory m;
 	char path[64];
 
-	/* The kernel brings memory.stat up to date every 2 s (FLUSH_TIME of mm/memcontrol.c). */
+	/* The kernel updates memory.stat every 2 s (FLUSH_TIME of mm/memcontrol.c). */
 	sleep(5);
 	snprintf(path, sizeof(path), "%s/memory.stat", group);
 	m.anonymous = sum(path, "anon ");
@@ -134,7 +134,7 @@ static void cgroups_mount(void)
 	close(fd);
 }
 
-/* Memory that is there before anything is measured */
+/* Allocate memory with all its pages, before the measurement. */
 static void *array(size_t n, size_t size)
 {
 	void *p = mmap(NULL, n * size, PROT_READ | PROT_WRITE,
@@ -176,13 +176,13 @@ static void call(size_t n)
 		t[i]();
 }
 
-/* That trampoline i has the data @data + i * @step */
+/* Check that trampoline i has the data @data + i * @step. */
 static void check(const struct method *method, size_t n, void *data, size_t step)
 {
 	size_t i;
 
 	if (!method->set && !method->free)
-		return;		/* a function pointer carries none */
+		return;		/* a plain function pointer has no data */
 	for (i = 0; i < n; i += n / 100 + 1) {
 		t[i]();
 		if (seen != (char *)data + i * step) {
@@ -192,7 +192,7 @@ static void check(const struct method *method, size_t n, void *data, size_t step
 	}
 }
 
-/* What calling costs by itself: of a function that returns, by the same loop */
+/* The minimum of several loops over all trampolines */
 static double call_again(size_t n)
 {
 	unsigned long long start, best = ~0ULL;
@@ -219,7 +219,7 @@ static double fork_cost(void)
 	return instructions() - start;
 }
 
-/* All of it is there, and no page is shared with a parent, before anything is measured. */
+/* Write to all memory, so that no page is shared with the parent. */
 static void clear(size_t n)
 {
 	memset(t, 0, n * sizeof(*t));
@@ -325,8 +325,8 @@ static void measure(const struct method *method, size_t n)
 }
 
 /*
- * Memory that a process of any kind has just above the next mapping, at a place in a
- * page table that is another for each @i.
+ * Map memory next to the following mappings, as other mappings of a real process would
+ * be.  @i determines the position in the page table.
  */
 static void map_neighbour(int i)
 {
@@ -342,7 +342,7 @@ static void map_neighbour(int i)
 	*p = 1;
 }
 
-/* Each ends when all are there and have been looked at. */
+/* Measure PROCESSES processes that exist at the same time. */
 static struct memory memory_of_processes(const struct method *method, const char *group)
 {
 	int back[2], go[2], i;
@@ -378,7 +378,7 @@ static struct memory memory_of_processes(const struct method *method, const char
 	return m;
 }
 
-/* More than of as many that make none */
+/* Measure the difference from processes that make no trampolines. */
 static void measure_processes(const struct method *method)
 {
 	const char *group = cgroup_make();
@@ -391,7 +391,7 @@ static void measure_processes(const struct method *method)
 		     memory_of_processes(method, group));
 }
 
-/* Run this program to make one; its exit status */
+/* Execute this program with --start.  Return its exit status. */
 static int run_start(const char *program, const char *name)
 {
 	pid_t pid = vfork();
@@ -406,7 +406,7 @@ static int run_start(const char *program, const char *name)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
-/* The least of some: RCU and the timer take their turns in between. */
+/* The minimum of several runs: RCU and the timer interrupt some. */
 static double run_self(const char *name)
 {
 	unsigned long long start, best = ~0ULL;
@@ -430,13 +430,13 @@ static void measure_start(const struct method *method)
 	void *closure;
 
 	print(method, 1, "more at start, instructions", run_self(method->name) - none);
-	/* What they share is there. */
+	/* Another process has made what processes share. */
 	if (method->create(&one, &closure, 1) == 1)
 		print(method, 1, "more at start beside another, instructions",
 		      run_self(method->name) - none);
 }
 
-/* Exit status 1: it could not be made */
+/* Return the exit status: 1 if no trampoline could be made. */
 static int start(const char *name)
 {
 	trampoline_t *one;
@@ -459,7 +459,6 @@ static void print_refused(const struct method *method, const char *where, int st
 	       status == 0 ? "works" : status == 1 ? "refused" : "fails");
 }
 
-/* In a process that may not make memory executable that was writable */
 static void measure_mdwe(const struct method *method)
 {
 	if (prctl(PR_SET_MDWE, PR_MDWE_REFUSE_EXEC_GAIN, 0, 0, 0))
@@ -467,11 +466,7 @@ static void measure_mdwe(const struct method *method)
 	print_refused(method, "under PR_SET_MDWE", start(method->name));
 }
 
-/*
- * In harness/guest/sandbox.c, with no file system that is both writable and executable:
- * what is left of systemd's MemoryDenyWriteExecute=, SystemCallFilter=~memfd_create
- * and NoExecPaths= once a service is started
- */
+/* In harness/guest/sandbox.c, without a file system that is writable and executable */
 static void measure_sandbox(const struct method *method)
 {
 	static const char *const places[] = { "/tmp", "/dev/shm", "/dev" };
@@ -485,7 +480,7 @@ static void measure_sandbox(const struct method *method)
 	print_refused(method, "in the sandbox", run_start(SANDBOX, method->name));
 }
 
-/* 0, or -1 if the kernel does not have the file */
+/* Return 0, or -1 if the kernel does not have the file. */
 static int write_file(const char *path, const char *word)
 {
 	int fd = open(path, O_WRONLY);
@@ -498,7 +493,7 @@ static int write_file(const char *path, const char *word)
 	return 0;
 }
 
-/* Whether it can be had, or is not asked for */
+/* Return whether folios are as the method needs them. */
 static int set_folios(const struct method *method)
 {
 	return !write_file(FOLIOS, method->folios ? "always" : "never") || !method->folios;
@@ -546,8 +541,8 @@ int main(int argc, char **argv)
 	size_t i, n, what;
 	int arg, first = 1;
 
-	/* By itself and by the sandbox */
 	self = argv[0];
+	/* The sandbox adds arguments before this one. */
 	if (argc > 2 && !strcmp(argv[argc - 2], "--start"))
 		return start(argv[argc - 1]);
 	if (argc > 2 && !strcmp(argv[1], "--only")) {
@@ -555,7 +550,7 @@ int main(int argc, char **argv)
 		first = 3;
 	}
 	cgroups_mount();
-	/* Where a mapping has a huge page depends on where it lies. */
+	/* Whether a mapping has huge pages would depend on its address. */
 	write_file(HUGE_PAGES, "never");
 	for (i = 0; methods[i]; i++) {
 		if (only && strcmp(methods[i]->name, only))

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The benchmark: methods of making trampolines, as a table.
+ * The benchmark: the interface between its programs and the methods of making trampolines.
  */
 #ifndef TRAMPFD_BENCH_H
 #define TRAMPFD_BENCH_H
@@ -16,17 +16,16 @@ struct trampfd_create_args;
 /**
  * struct method - one way to make trampolines
  *
- * @name: As in the report.
- * @create: Make @n, of which number i has the data @t + i and jumps to a target
- *	of the method's. @handle is for what else it has to know of each. Returns how
- *	many there are, fewer than @n if it can make no more; errno says why.
- * @set: Give number i the data @data + i; NULL if it can not.
+ * @name: Name in the report.
+ * @create: Make @n trampolines @t; number i has the data @t + i.  The method may store
+ *	another pointer for each in @handle.  Return how many were made; fewer than
+ *	@n, with errno, if one failed.
+ * @set: Change the data of number i to @data + i; NULL if not supported.
  * @free: Free one; NULL if the method does not record which ones are in use.
- * @release: Give all back at once; NULL if it has @free.
- * @base: What times of its calls are compared with; NULL: with nothing.
- * @slow: It makes system calls for each: not for very many.
- * @folios: With anonymous memory in folios of 64 KiB, where the kernel has them,
- *	which an administrator has to ask for.
+ * @release: Free all; NULL if it has @free.
+ * @base: The method to compare call times with, or NULL.
+ * @slow: It makes system calls for each trampoline, so do not measure very many.
+ * @folios: Use anonymous memory in folios of 64 KiB, which an administrator has to enable.
  *
  * The target stores the data in @seen and does nothing else.
  */
@@ -42,26 +41,26 @@ struct method {
 
 extern const struct method *const methods[];
 
-/* Of own making, in methods.c, and those over a library */
+/* methods.c, and from method_ffi on libraries.c */
 extern const struct method method_plain, method_rwx, method_toggle_each, method_toggle_page,
 	method_memfd, method_text, method_data, method_data_folios, method_slot, method_push,
 	method_closure_rwx, method_closure_malloc, method_closure_slot,
 	method_ffi, method_ffcall, method_kernel, method_library;
 
 /*
- * A file of trampolines, and so many bytes of its code and table mapped: the start of
- * the code; -1 and NULL with errno.  In a guest they are the kernel's (trampfd.c),
- * in native.c what a guest's read(2) returned.
+ * Open a file of trampolines, and map @size bytes of its code and table.  Return the
+ * descriptor and the start of the code; or -1 and NULL with errno.  In a guest (trampfd.c)
+ * they come from the kernel, in native.c from a copy of the guest's code.
  */
 int trampfd_open(struct trampfd_create_args *a);
 char *trampfd_map(const struct trampfd_create_args *a, int fd, size_t size);
 
-/* Touches the lists in which methods without a library record their mappings. */
+/* Allocate the memory in which methods without a library record their mappings. */
 void methods_prepare(void);
 
 /*
- * The data that came last: where programs have threads (native.c) one for each, so
- * that none waits for another's.
+ * The data of the last call.  On the ABIs of native.c, which has threads, each thread has
+ * its own, so that they do not share a cache line.
  */
 #if defined(ABI_x86_64) || defined(ABI_i386)
 #define SEEN _Thread_local
@@ -70,10 +69,10 @@ void methods_prepare(void);
 #endif
 extern SEEN void *seen;
 
-/* How often memory was mapped and protected: mmap(), mprotect(), munmap() */
+/* The number of calls of mmap(), munmap(), mprotect() and mremap() */
 extern unsigned long mapping_calls;
 
-/* The linker's --wrap gives these names to what is counted. */
+/* The functions themselves: the linker's --wrap redirects calls to those that count. */
 void *__real_mmap(void *addr, size_t size, int prot, int flags, int fd, off_t offset);
 void *__real_mmap64(void *addr, size_t size, int prot, int flags, int fd, off64_t offset);
 int __real_munmap(void *addr, size_t size);
@@ -81,18 +80,18 @@ int __real_mprotect(void *addr, size_t size, int prot);
 void *__real_mremap(void *old, size_t old_size, size_t size, int flags, void *addr);
 
 /*
- * targets.S: the data comes in the default register, as the slot's address there, or
- * on the stack, as PUSH and the trampolines of libffi's text leave it.
+ * targets.S: targets of modes DATA, SLOT and PUSH with default registers, and of the
+ * trampolines in libffi's text
  */
 void target_data(void);
 void target_slot(void);
 void target_push(void);
 void target_text(void);
 
-/* The data register points to memory that has a struct context after CONTEXT_OFFSET bytes. */
+/* The data register points CONTEXT_OFFSET bytes below a struct context. */
 void target_context(void);
 
-/* These do nothing; target_pop does it after PUSH. */
+/* Empty functions; target_pop is for mode PUSH. */
 void target_nothing(void);
 void target_pop(void);
 

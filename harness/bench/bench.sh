@@ -1,8 +1,8 @@
 #!/bin/bash
-# The benchmark: measures all methods and ABIs, prints the tables and makes the plots.
+# The benchmark: measures all methods and ABIs, prints tables and draws plots. Counts of
+# instructions, faults and memory come from guests and are repeatable; times depend on
+# this machine.
 #   bench.sh
-# Instructions, faults and memory are counted in guests, and repeat; times are of
-# this machine, and do not.
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 

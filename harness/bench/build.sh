@@ -1,7 +1,7 @@
 #!/bin/bash
-# Builds the benchmark for an ABI in $WORK/bench/<abi>: static programs, one for
-# each libffi, as they share their names; *-static has the methods without libffi too.
-# bench-* is for a guest, native-* for this machine. Prints the directory.
+# Builds the benchmark for an ABI in $WORK/bench/<abi> and prints the directory. Builds of
+# libffi have the same symbols, so there is a static program for each; *-static also has
+# the methods without libffi. bench-* is for a guest, native-* for this machine.
 #   build.sh ABI
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
@@ -14,7 +14,7 @@ here=$ROOT/harness/bench
 abi=$1
 out=$WORK/bench/$abi
 
-# The calls that methods make, not those of malloc()
+# Counts the calls of methods, not those of malloc().
 wrap=-Wl,--wrap=mmap,--wrap=mmap64,--wrap=munmap,--wrap=mprotect,--wrap=mremap
 
 compile() { # PROGRAM FLAVOUR NAME [FLAG...]; trixie: its libffi, else the newest
@@ -41,7 +41,7 @@ compile_all() { # PROGRAM [FLAG...]
 	compile "$program" trixie "libffi 3.4.8" "$@"
 }
 
-# Debian's, of the ABI's architecture
+# Debian's libffcall for the architecture of the ABI
 libffcall() {
 	local apt=$CACHE/libffcall/apt-$debarch log=$LOG/libffcall-$debarch.log status
 	lock "$ffcall"
@@ -55,8 +55,8 @@ libffcall() {
 	mv "$ffcall.new" "$ffcall"
 }
 
-# If its references to the C library's locks are weak (Debian 12), a program that is
-# linked statically has none, and it believes that there is one thread.
+# If libffcall has weak references to the C library's locks (Debian 12), they are missing
+# in a static program, and libffcall assumes a single thread.
 weak_references() { "${cross}nm" --quiet "$@" | awk '$1 == "w" { print "-Wl,-u," $2 }' | sort -u; }
 
 open_work
@@ -74,7 +74,7 @@ make -C "$TREE/tools/lib/trampfd" OUTPUT="$out" CC="ccache $cc" KHDR_INCLUDES="-
 	"$out/libtrampfd.a" >"$LOG/bench-$abi.log" 2>&1 ||
 		die "libtrampfd does not compile (log: $LOG/bench-$abi.log)"
 compile_all bench
-# Trampolines as near to their targets as in a program that uses shared libraries
+# Distance of trampolines and targets as in a program with shared libraries
 case $abi in
 x86_64) link="-static-pie -fPIE" compile_all native -DNATIVE ;;
 i386) compile_all native -DNATIVE ;;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What one trampoline, and all that a file has, cost in each mode, step by step, in a
- * guest whose clock counts instructions.  Prints lines as bench.c does:
+ * Measures each step of using one trampoline, and all trampolines of a file, in each mode,
+ * in a guest whose clock counts instructions.  Prints lines as bench.c does:
  *	METHOD <tab> TRAMPOLINES <tab> WHAT <tab> NUMBER
- * With PUSH the function that is called has to pop, which is counted.
+ * Calls in mode PUSH include the pop in the target.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -20,10 +20,10 @@
 #define CALLS	10000
 #define TURNS	20
 
-/* Fault-around maps aligned windows: what it does with code depends on its place. */
+/* A fixed address, because fault-around maps aligned windows. */
 #define PLACE	((char *)0x20000000)
 
-SEEN void *seen;	/* of targets.S */
+SEEN void *seen;	/* for targets.S */
 
 static void die(const char *what)
 {
@@ -72,8 +72,8 @@ static void print_one(const struct mode *mode, const char *what, double number)
 }
 
 /*
- * The least of some: the timer interrupts some of them, and the first ones fill caches of
- * the kernel's.  Each function returns the instructions that it counts.
+ * The minimum of several calls of a function that returns the number of instructions: the
+ * timer interrupts some calls, and the first ones fill caches of the kernel.
  */
 static double least(double (*function)(struct mode *mode), struct mode *mode)
 {
@@ -88,7 +88,7 @@ static double least(double (*function)(struct mode *mode), struct mode *mode)
 	return best;
 }
 
-/* The same instructions for each: the compiler is not to know which function it is. */
+/* noipa, so that the loop has the same instructions for each function */
 static __attribute__((noipa)) double count_calls(trampoline_t *t)
 {
 	unsigned long long start = instructions();
@@ -110,7 +110,7 @@ static double call_trampoline(struct mode *mode)
 	return count_calls((trampoline_t *)mode->code);
 }
 
-/* Make a file of trampolines that are so far apart. */
+/* Create a file with this stride. */
 static double create_with_stride(const struct mode *mode, unsigned int stride)
 {
 	struct trampfd_create_args args = { .mode = mode->args.mode, .stride = stride };
@@ -129,7 +129,7 @@ static double create_known(struct mode *mode)
 	return create_with_stride(mode, 0);
 }
 
-/* The kernel makes the code of a geometry once: each stride can be measured once. */
+/* The kernel generates the code of a geometry once, so use each stride once. */
 static double create_new(const struct mode *mode)
 {
 	double least = create_with_stride(mode, 128), cost;
@@ -172,7 +172,7 @@ static void touch_code(struct mode *mode)
 		__atomic_load_n(mode->code + i, __ATOMIC_RELAXED);
 }
 
-/* Faults of every other page: fault-around, or a large folio, would save some. */
+/* Touch every other page: one fault could map two neighbours. */
 static void touch_table(struct mode *mode)
 {
 	char *table = mode->code + mode->args.table_offset;
@@ -213,7 +213,7 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Pages of code in memory, by their frames: Documentation/admin-guide/mm/pagemap.rst */
+/* The number of different page frames of code (Documentation/admin-guide/mm/pagemap.rst) */
 static long code_pages(struct mode *mode)
 {
 	size_t nr = mode->args.table_offset / getpagesize(), i;
@@ -247,7 +247,7 @@ static const char *const step_names[] = {
 	[UNMAP] = "one: unmap, instructions",
 };
 
-/* What a process does to have one trampoline and no more: the time at each step's end */
+/* Make one trampoline, and record the time at the end of each step. */
 static void make_one(struct mode *mode, unsigned long long time[NR_STEPS + 1])
 {
 	struct trampfd_create_args *a = &mode->args;

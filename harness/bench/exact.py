@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Compares what was measured with what it may be, and prints both.
+"""Compares results with their bounds, and prints both.
 
-  exact.py BOUNDS ABI MEASURED...
+  exact.py BOUNDS ABI RESULTS...
 
-BOUNDS has a table for each ABI, in it one for each row of bench.c and exact.c, named
-"TRAMPOLINES WHAT", and there for each method a number that must be met; or "<= NUMBER";
-or "<= METHOD", no more than that method in the same run.  A number that changed, for
-better or worse, is to be understood, and then to be changed there.
+BOUNDS has a table for each ABI, which has a table for each row of bench.c and exact.c,
+named "TRAMPOLINES WHAT".  That has a bound for each method: a number, which the result
+must equal; "<= NUMBER"; or "<= METHOD", the result of that method in the same run.  If a
+number has changed, also for the better, find out why, then change the bound.
 """
 
 import sys
@@ -14,7 +14,7 @@ import tomllib
 
 
 def read_measured(paths):
-    """{(row, method): number}, the word where it is not a number"""
+    """A dictionary {(row, method): value}, with values as text"""
     measured = {}
     for path in paths:
         with open(path) as file:

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Holds what a trampoline of an ABI costs, in instructions, faults and memory, to what
-# exact.toml says.
-#   exact.sh ABI    KERNEL says on which, default the one that most of its programs run on
+# Checks that the instructions, faults and memory of trampolines of an ABI are within the
+# bounds of exact.toml.
+#   exact.sh ABI    environment: KERNEL, default the main kernel of the ABI
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/arch.sh
@@ -12,7 +12,7 @@ compile() { # OUTPUT SOURCE...
 		-D"ABI_$abi" -DEXACT -isystem "$include" -o "$out/$1" "${@:2}"
 }
 
-# The same for each run: no address is random.
+# No address is random, so that each run gives the same numbers.
 measure() { # PROGRAM ARGUMENT...
 	APPEND=norandmaps ICOUNT=yes MEM=1G TIMEOUT=1800 \
 		"$ROOT/harness/guest/vm.sh" "$kernel" "$out/$1" "${@:2}" </dev/null

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Writes the answer of trampfd_create() and the page of code, as read(2) returns it,
- * to its output, for native.c.
+ * Writes the output structure of trampfd_create() and the page of code to standard output,
+ * for native.c.
  *	export MODE STRIDE
  */
 #define _GNU_SOURCE

@@ -1,9 +1,8 @@
 #!/bin/bash
-# Runs the benchmark for an ABI in a guest whose clock counts instructions. The lines
-# that harness/bench/bench.c describes are in the file that is printed. No address is
-# random, so that they repeat. On x86 the
-# guest's processor zeroes a page in 512 instructions, as one without ERMS does: with
-# it QEMU counts each byte of 4096 for one.
+# Runs the benchmark for an ABI in a guest whose clock counts instructions, and prints the
+# path of a file with the lines that harness/bench/bench.c describes. No address is random,
+# so that each run gives the same numbers. On x86 the guest's processor has no ERMS, so that
+# it zeroes a page in 512 instructions: with ERMS, QEMU counts one for each byte.
 #   guest.sh ABI NUMBER...
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"

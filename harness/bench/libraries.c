@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Methods that are libraries: each hands trampolines out one by one and takes them
- * back in any order.
+ * Methods that are libraries, which allocate and free single trampolines.
  */
 #include <stdlib.h>
 
@@ -23,7 +22,7 @@ static void ffi_target(ffi_cif *unused, void *ret, void **args, void *data)
 	seen = data;
 }
 
-/* The handle is the closure, which is not where its code is. */
+/* The handle is the closure, whose address differs from that of its code. */
 static size_t ffi_create(trampoline_t **t, void **handle, size_t n)
 {
 	void *code;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Methods that need no library: what a runtime does that makes its trampolines
- * itself. Each maps memory for CHUNK_NR at a time, hands them out in a row and keeps
- * no account of them, so that its figures are the least that the method can cost.
+ * Methods without a library, as in a runtime that makes its own trampolines. Each maps
+ * memory for CHUNK_NR trampolines at a time and does not record which ones are in use,
+ * so that its figures are the minimum for the method.
  */
 #include <elf.h>
 #include <errno.h>
@@ -18,7 +18,7 @@
 #include "abi.h"
 #include "bench.h"
 
-/* As many as one mapping of trampfd has, with the smallest stride of x86_64 */
+/* The maximum of one mapping of trampfd, with the minimum stride of x86_64 */
 #define CHUNK_NR	32768
 
 SEEN void *seen;
@@ -48,14 +48,14 @@ int __wrap_mprotect(void *addr, size_t size, int prot)
 	return __real_mprotect(addr, size, prot);
 }
 
-/* libtrampfd gives the address. */
+/* libtrampfd passes an address. */
 void *__wrap_mremap(void *old, size_t old_size, size_t size, int flags, void *addr)
 {
 	mapping_calls++;
 	return __real_mremap(old, old_size, size, flags, addr);
 }
 
-/* What was mapped, for release() */
+/* Mappings, for release() */
 static struct {
 	void *start;
 	size_t size;
@@ -96,7 +96,7 @@ static size_t pages(size_t size)
 	return (size + page - 1) / page * page;
 }
 
-/* A function pointer: the limit */
+/* A plain function pointer: the lower limit of call times */
 static size_t plain_create(trampoline_t **t, void **handle, size_t n)
 {
 	size_t i;
@@ -159,8 +159,8 @@ const struct method method_rwx = {
 };
 
 /*
- * Memory that is writable, then executable: a page for each trampoline, or once for
- * all in it. Where it is refused, that is the end.
+ * Memory that is made writable, then executable again: once for each trampoline, or once
+ * for all of a page.
  */
 static int toggle_write(char *page, int prot)
 {
@@ -208,7 +208,7 @@ static size_t toggle_page_create(trampoline_t **t, void **handle, size_t n)
 	return toggle_create(t, n, getpagesize() / JIT_STRIDE);
 }
 
-/* One at a time: who sets one again does not know of others. */
+/* A program sets trampolines one at a time. */
 static void toggle_set(trampoline_t **t, void **handle, size_t n, char *data)
 {
 	char *page;
@@ -239,7 +239,7 @@ const struct method method_toggle_page = {
 	.release = release,
 };
 
-/* A file mapped twice, one time writable, the other executable */
+/* A file mapped twice, writable and executable */
 static size_t memfd_create_all(trampoline_t **t, void **handle, size_t n)
 {
 	size_t i, j, some, size;
@@ -262,7 +262,7 @@ static size_t memfd_create_all(trampoline_t **t, void **handle, size_t n)
 		for (j = 0; j < some; j++) {
 			jit(alias + j * JIT_STRIDE, target_data, &t[i + j]);
 #ifdef ABI_i386
-			/* The jump is relative to where it is executed. */
+			/* The jump is relative to the executable address. */
 			*(int *)(alias + j * JIT_STRIDE + 10) += alias - code;
 #endif
 			t[i + j] = (trampoline_t *)(code + j * JIT_STRIDE);
@@ -295,12 +295,12 @@ const struct method method_memfd = {
 
 #ifdef FFI_STATIC
 /*
- * A page of static text mapped again for each page of data: libffi's own text, of
- * which the library has these two, and no more of libffi.
+ * A page of static text, mapped again for each page of data: the trampolines in libffi's
+ * text, without the rest of libffi
  */
 void *ffi_tramp_arch(size_t *tramp_size, size_t *map_size);
 
-/* Where in the program's file an address of it is, 0 if it is not */
+/* An address, and its offset in the program's file, or 0 if it is not there */
 struct place {
 	uintptr_t address;
 	off_t offset;
@@ -318,7 +318,7 @@ static int place_in_file(struct dl_phdr_info *info, size_t size, void *arg)
 		    distance < info->dlpi_phdr[i].p_filesz)
 			place->offset = info->dlpi_phdr[i].p_offset + distance;
 	}
-	return 1;	/* of the program alone */
+	return 1;	/* only the program, which is first */
 }
 
 static size_t text_create(trampoline_t **t, void **handle, size_t n)
@@ -377,7 +377,7 @@ const struct method method_text = {
 };
 #endif
 
-/* trampfd, with no library */
+/* trampfd, without a library */
 static void trampfd_slot_set(void **slot, trampoline_t *target, void *data)
 {
 	slot[0] = data;
@@ -457,10 +457,10 @@ TRAMPFD_METHOD(push, PUSH);
 #endif
 
 /*
- * Closures: trampolines with a context, whose target reads it.  All have the layout
- * of abi.h, so that the target is the same.
+ * Closures: trampolines with a context, which the target reads.  All have the layout of
+ * abi.h, so that all use the same target.
  */
-static const int cif;	/* something that a context points to */
+static const int cif;	/* a context points to it */
 
 static void context_set(char *closure, void *data)
 {
@@ -509,7 +509,7 @@ const struct method method_closure_rwx = {
 	.release = release,
 };
 
-/* The context in memory of malloc(), which slot.data points to */
+/* The context in a block of malloc(); slot.data points to it */
 static char **closures;
 static size_t nr_closures;
 
@@ -531,7 +531,7 @@ static size_t closure_malloc_create(trampoline_t **t, void **handle, size_t n)
 	return made;
 }
 
-/* The slot stays as it is. */
+/* Only the context changes, not the slot. */
 static void closure_set(trampoline_t **t, void **handle, size_t n, char *data)
 {
 	size_t i;

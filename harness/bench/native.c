@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a call costs on this machine, whose kernel need not have trampfd: the page of code
- * that a guest's read(2) returned (export.c) is mapped as the kernel maps it.
+ * Measures the time of calls on this machine, whose kernel need not have trampfd: the page
+ * of code was read in a guest (export.c), and is mapped here as the kernel maps it.
  *	native ROUNDS FILE...
- * In each round each method has its turn, so that what else the machine does meets
- * all of them.  Prints lines
+ * Each round measures each method, so that other load on the machine affects all methods
+ * equally.  Prints lines
  *	METHOD <tab> TRAMPOLINES <tab> ORDER <tab> MEDIAN <tab> QUARTILE <tab> QUARTILE <tab> LEAST
- * in nanoseconds of processor time for a call, with the loop around it and the function
- * that is called; where ORDER ends in "relative", how many times that of another
- * method (struct method, base) in the same round, and the least of one as many times the
- * least of the other: where others use the machine, what is left of their influence;
- * and, for 1, 2, 4 ... threads at the same time, up to the number of processors, lines
+ * in nanoseconds of processor time for a call, including the loop and the called function.
+ * If ORDER ends in "relative", the numbers are ratios to those of another method (struct
+ * method, base) in the same round, and LEAST is the ratio of both minimums.
+ * For 1, 2, 4 ... threads at the same time, up to the number of processors, prints lines
  *	METHOD <tab> THREADS <tab> "called by threads" or "made by threads" <tab> ...
- * in nanoseconds that pass for a call of one of 1024, or until one was made, set and
- * freed, 16 in turn.  But for these, it stays on one processor.
+ * in nanoseconds of elapsed time for a call of one of 1024 trampolines, or for making,
+ * setting and freeing one, 16 in turn.  All other measurements use one processor.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -31,7 +30,7 @@
 #include "bench.h"
 
 #define NR		32768
-#define CALLS		(4 * NR)	/* of a turn */
+#define CALLS		(4 * NR)	/* in one measurement */
 #define MAX_ROUNDS	1000
 #define MAX_WAYS	16
 #define MAX_STEPS	11	/* 1, 2, 4 ... threads */
@@ -43,7 +42,7 @@ static const int numbers[] = { 1, 16, 1024, 8192, NR };
 
 #define NR_NUMBERS	(sizeof(numbers) / sizeof(*numbers))
 
-/* Trampolines in the order in which they are called */
+/* Trampolines of a method in the order of their calls, and the measured times */
 struct way {
 	const struct method *method;
 	const struct way *base;
@@ -61,7 +60,7 @@ static void die(const char *what)
 	exit(1);
 }
 
-/* The files of the command line: the answer of the system call, and the page of code */
+/* The files of the command line: each has the output of the system call and the code. */
 static char *const *files;
 
 static int is_asked_for(const struct trampfd_create_args *wanted,
@@ -70,7 +69,7 @@ static int is_asked_for(const struct trampfd_create_args *wanted,
 	return a->mode == wanted->mode && (!wanted->stride || a->stride == wanted->stride);
 }
 
-/* The first that fits: of no stride in particular, the smallest is to come first. */
+/* Open the first file that matches.  Files of the minimum stride must come first. */
 int trampfd_open(struct trampfd_create_args *a)
 {
 	struct trampfd_create_args answer;
@@ -89,7 +88,7 @@ int trampfd_open(struct trampfd_create_args *a)
 	return -1;
 }
 
-/* The page of code at every offset, from one that is in memory once */
+/* Map the same page of code at every offset. */
 char *trampfd_map(const struct trampfd_create_args *a, int fd, size_t size)
 {
 	static char page[65536];
@@ -141,7 +140,7 @@ static const struct way *find_way(const struct method *method)
 
 static void add_way(const struct method *method)
 {
-	/* Some keep it. */
+	/* Not freed: some methods keep a pointer to it. */
 	void **handle = calloc(NR, sizeof(*handle));
 	struct way *way = calloc(1, sizeof(*way));
 
@@ -167,7 +166,7 @@ static double time_calls(trampoline_t **t, int n)
 	double start;
 	int i, j;
 
-	/* Once without the clock */
+	/* Warm up the caches. */
 	for (j = 0; j < n; j++)
 		t[j]();
 	start = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
@@ -207,7 +206,7 @@ static double make_in_thread(struct way *way, pthread_barrier_t *barrier)
 	int i, j;
 
 	for (i = 0; i <= CALLS / NR_MADE; i++) {
-		/* The first ones are without the clock: what a thread sets up is no pair's. */
+		/* Do not measure the first ones, for which a thread allocates memory. */
 		if (i == 1) {
 			pthread_barrier_wait(barrier);
 			start = nanoseconds(CLOCK_MONOTONIC);
@@ -228,7 +227,7 @@ static void *run_thread(void *arg)
 	return NULL;
 }
 
-/* Of one, in the mean over threads */
+/* The time for one trampoline, averaged over the threads */
 static double time_threads(struct way *way, int n,
 			   double (*work)(struct way *way, pthread_barrier_t *barrier))
 {
@@ -361,7 +360,7 @@ int main(int argc, char **argv)
 	rounds = atoi(argv[1]);
 	if (rounds < 1 || rounds > MAX_ROUNDS)
 		return 1;
-	/* Huge pages would be luck: they depend on where the system places a mapping. */
+	/* Whether a mapping has huge pages would depend on its address. */
 	if (prctl(PR_SET_THP_DISABLE, 1, 0, 0, 0))
 		die("PR_SET_THP_DISABLE");
 	files = argv + 2;
@@ -372,7 +371,7 @@ int main(int argc, char **argv)
 
 	if (sched_getaffinity(0, sizeof(all), &all))
 		die("sched_getaffinity");
-	/* The last one: the first has more interrupts. */
+	/* Use the last processor: the first has more interrupts. */
 	for (i = CPU_SETSIZE - 1; i && !CPU_ISSET(i, &all); i--)
 		;
 	CPU_ZERO(&one);

@@ -1,8 +1,7 @@
 #!/bin/bash
-# Times calls on this machine: bytes of trampolines from a guest beside the methods'.
+# Measures the time of calls on this machine, with code of trampolines from a guest and with
+# the other methods, and prints the path of a file with the lines that native.c describes.
 #   native.sh ABI [ROUNDS]
-# Each libffi is a program of its own. The lines that native.c describes are in the file
-# that is printed.
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/arch.sh
@@ -18,7 +17,7 @@ abi=$1 rounds=${2:-21}
 kernel=$(fact kernel "$abi")
 out=$("$ROOT/harness/bench/build.sh" "$abi")
 "$ROOT/harness/kernel/kernel.sh" "$kernel"
-# Of the modes that the ABI has, and of closures
+# The code of the ABI's modes, and of closures
 files=()
 export_code 0 0
 export_code 1 0

@@ -20,7 +20,7 @@ CHARGED = "charged bytes each"
 
 
 def measured(abi, name):
-    """The lines of a file, split; those of another length are what a library says."""
+    """The lines of a file, split.  Lines of another length are messages of a library."""
     path = f"{DIRECTORY}/{abi}/{name}.tsv"
     width = {"bench": 4, "exact": 4, "native": 7}[name]
     if not os.path.exists(path):
@@ -35,7 +35,7 @@ def section(*text):
 
 
 def table(rows):
-    """Prints rows of cells, of which the first row has the heads of the columns."""
+    """Prints a table; the first row has the heads of the columns."""
     rows = [[cell or ("-" if i else "") for i, cell in enumerate(row)] for row in rows]
     rows.insert(1, ["---", *(["---:"] * (len(rows[0]) - 1))])
     for row in rows:
@@ -55,7 +55,7 @@ def readable(value):
 
 
 def by_method(columns):
-    """Of x86_64: a row a method, a column for each HEAD of a WHAT with so many."""
+    """Prints x86_64: a row for each method, a column for each WHAT and number."""
     lines = measured("x86_64", "bench")
     values = {(method, n, what): value for method, n, what, value in lines}
 
@@ -80,7 +80,7 @@ def methods(lines):
 
 
 def by_abi(n, what, less=False):
-    """A WHAT with N trampolines, a column an ABI; less: what is more than the first method's"""
+    """Prints WHAT with N trampolines, a column for each ABI; less: minus the first method's"""
     tables = {abi: lines for abi in CALL_ABIS if (lines := measured(abi, "bench"))}
     columns = {
         abi: {method: float(value) for method, *key, value in lines if key == [n, what]}
@@ -101,7 +101,7 @@ def by_abi(n, what, less=False):
 
 
 def native_table(abi, columns):
-    """The lines with these words, a column for each and each number"""
+    """Prints lines with these words, a column for each word and number."""
     lines = [line for line in measured(abi, "native") if line[2] in columns]
     heads = list(dict.fromkeys(line[1] + columns[line[2]] for line in lines))
     cells, spread = {}, {}
@@ -119,7 +119,7 @@ def native_table(abi, columns):
 
 
 def relative_table(abi):
-    """Times at random, in those of the method that each is compared with"""
+    """Prints times of calls at random, relative to the method to compare with."""
     what = "at random, relative"
     numbers = "1024", "8192", "32768"
     words = "", " quartiles", " least"
@@ -144,7 +144,7 @@ def relative_table(abi):
 
 
 def step_table(abi):
-    """What exact.c counts in each mode, a column each"""
+    """Prints the results of exact.c, a column for each mode."""
     rows = {}
     for method, n, what, value in measured(abi, "exact"):
         rows.setdefault(what, {})[method] = value
@@ -263,7 +263,7 @@ def native_abis():
 
 
 def plot(name, data, size, settings):
-    """Writes NAME.data, and plots it by the commands of gnuplot, where DATA is the file."""
+    """Writes NAME.data and plots it with gnuplot commands, in which DATA is the file."""
     path = f"{DIRECTORY}/{name}"
     with open(f"{path}.data", "w") as file:
         file.write(data)
@@ -320,7 +320,7 @@ def plot_overview():
 
 
 def plot_by_number(name, title, what):
-    """One WHAT by number of trampolines, a line a method"""
+    """Plots WHAT by number of trampolines, a line for each method."""
     points = {}
     for method, n, name_of, value in measured("x86_64", "bench"):
         if name_of == what and float(value) > 0:
@@ -345,7 +345,7 @@ def plot_by_number(name, title, what):
 
 
 def plot_native(abi):
-    """Bars of a call's time by order, a group a number of trampolines"""
+    """Plots the time of a call as bars, a group for each number of trampolines and order."""
     lines = [line for line in measured(abi, "native") if line[2] in ("in sequence", "at random")]
     groups = list(dict.fromkeys((number, order) for _, number, order, *_ in lines))
     times = {(method, (number, order)): median for method, number, order, median, *_ in lines}

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The methods of a program: those over libffi in one for each libffi, the others in that
- * of libffi's static trampolines.  NATIVE: not those that need the kernel's trampfd, or
- * make the same code as another.  EXACT: those that exact.sh holds.
+ * The methods of a program.  There is a program for each build of libffi; the one with
+ * static trampolines (FFI_STATIC) also has the methods without libffi.  NATIVE: without
+ * methods that need trampfd in the kernel, or whose code equals that of another.  EXACT:
+ * only the methods that exact.sh checks.
  */
 #include "bench.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Where trampolines jump to: each stores its data in `seen`. target_text does what
- * libffi's alternate entries do before that (ffi_closure_unix64_alt and the like).
- * target_context reads all three words of a struct context (abi.h).
+ * Targets of trampolines: each stores its data in `seen`. target_text first does the same
+ * as libffi's alternate entries, such as ffi_closure_unix64_alt. target_context reads all
+ * three words of a struct context (abi.h).
  */
 	.text
 

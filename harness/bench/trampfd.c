@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The kernel's trampolines, as a guest has them (bench.h).
+ * trampfd_open() and trampfd_map() for a kernel with trampfd (bench.h).
  */
 #include <sys/mman.h>
 #include <sys/syscall.h>

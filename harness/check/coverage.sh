@@ -1,14 +1,14 @@
 #!/bin/bash
-# Measures which lines and branches of our kernel files the selftests run, writes
-# a report in HTML, and fails if they are fewer than the goals.
+# Measures which lines and branches of our kernel files the selftests run, writes an HTML
+# report, and fails if the coverage is below the goals.
 #   coverage.sh ARCH
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/arch.sh
 . "$ROOT/harness/kernel/arch.sh"
 
-# In the guest: every test, then what the kernel counted (gcov.rst) and which
-# tests failed, as an archive, which nothing else may be written into.
+# In the guest: runs all tests, then writes an archive of the kernel's counters (gcov.rst)
+# and the names of failed tests. Nothing else may write to its output.
 guest_script() {
 	printf '%s\n' '#!/bin/sh' 'mkdir /tmp/gcov'
 	for abi in $abis; do
@@ -47,7 +47,7 @@ FILES=$files TIMEOUT=${TIMEOUT:-600} \
 tar -xf "$run/gcda.tar" -C "$run" --no-same-owner
 [ ! -e "$run/failed" ] ||
 	die "tests failed: $(paste -sd' ' "$run/failed"); run them: make check ARCH=$arch"
-# The kernel names the files by where they were built.
+# The counters name the files by their paths at build time.
 find "$WORK/$arch-gcov" -name '*.gcda' -delete
 cp -R "$run$WORK/$arch-gcov/." "$WORK/$arch-gcov/"
 report=$WORK/coverage/$arch

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Renders the directories that contain our documents with the kernel's `make htmldocs`,
-# and fails if a warning names one of our files.
+# Renders the directories of our documents with the kernel's `make htmldocs`. Fails if a
+# warning names one of our files.
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 
@@ -33,7 +33,7 @@ mkdir -p "$out"
 lock "$out"
 start=$SECONDS
 [ -d "$output" ] ||
-	say "rendering (some minutes the first time, as all documents beside ours are read) ..."
+	say "rendering (the first time takes minutes: Sphinx reads all documents there) ..."
 forget
 trap tidy EXIT
 render >"$log" 2>&1 || die "htmldocs failed: $(tail -n 3 "$log") (log: $log)"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* Says whether the kernel answers trampfd_create() as one without it must. */
+/* Checks that trampfd_create() of a kernel without it returns ENOSYS. */
 #include <asm/unistd.h>
 #include <errno.h>
 #include <stdio.h>

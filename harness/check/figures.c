@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What trampolines of mode SLOT, with the smallest stride, cost in memory and
- * mappings, measured in the guest.
+ * Measures memory and mappings of trampolines of mode SLOT with the minimum stride, in a
+ * guest.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -31,7 +31,7 @@ static void die(const char *what)
 	exit(1);
 }
 
-/* Of @nr trampolines, or more: whole pages of them; 0: of all */
+/* Map @nr trampolines, rounded up to whole pages; 0: all of a file. */
 static void open_instance(struct instance *in, unsigned int nr)
 {
 	const size_t page = getpagesize();
@@ -105,7 +105,7 @@ static struct cost cost_now(void)
 	};
 }
 
-/* At least @nr, in as many instances as it takes, of which each has 4096 or more */
+/* Make at least @nr trampolines, in as many instances as necessary. */
 static void report(unsigned int nr)
 {
 	struct instance *in = calloc(nr / 4096 + 1, sizeof(*in));
@@ -148,7 +148,7 @@ static int compare(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* How many different page frames of code many processes have. */
+/* Count the different page frames of code in many processes. */
 static void report_sharing(unsigned int nr, int processes)
 {
 	size_t pages = 0, n = 0, distinct = 0, i;
@@ -169,7 +169,7 @@ static void report_sharing(unsigned int nr, int processes)
 			if (write(back[1], &f, sizeof(f)) != sizeof(f))
 				die("write");
 		}
-		/* Stay until all have told. */
+		/* Exist until all have reported. */
 		_exit(read(go[0], &f, 1) != 0);
 	}
 	open_instance(&in, nr);

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Prints the trampoline of every mode with every choice of registers and every
- * stride that the kernel has, for sequences.sh to compare with what an assembler
- * makes. A line:
+ * Prints the trampoline of every mode, pair of registers and stride that the kernel
+ * has. sequences.sh compares them with assembled ones. A line is
  *	MODE DATA SCRATCH STRIDE DISTANCE BYTES
- * registers as DWARF numbers, SCRATCH -1 if none is used, DISTANCE from the
- * trampoline to its slot, BYTES all of its stride. Numbers are decimal, bytes are
- * not. All trampolines in the page of a geometry should be the same; one that is
- * not has a line of its own.
+ * DATA and SCRATCH are DWARF numbers, SCRATCH is -1 if none is used, DISTANCE is that
+ * from the trampoline to its slot, all in decimal; BYTES are those of the stride in
+ * hexadecimal. All trampolines of a geometry's page should be equal; one that differs
+ * from the first has a line of its own.
  */
 #include "nolibc.h"
 
 #include <linux/trampfd.h>
 
-/* nolibc's printf() makes a system call of each piece of a line. */
+/* printf() of nolibc makes several system calls for a line. */
 static char text[1 << 16];
 static size_t used;
 
@@ -65,7 +64,7 @@ static void print_geometry(unsigned int mode, unsigned int data,
 	if (fd < 0)
 		return;
 	page = mmap(NULL, size, PROT_READ, MAP_PRIVATE, fd, 0);
-	/* Not twice, once for the number and once for the default */
+	/* Skip requests of the default register, which is also requested by number. */
 	if (page != MAP_FAILED && a.scratch_reg == scratch) {
 		for (at = 0; at < size; at += stride)
 			if (!at || memcmp(page, page + at, stride))

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""The sequences of trampolines, as assembly to compare the kernel's with.
+"""The instructions of trampolines as assembly source, to compare with the kernel's.
 
-  sequences.py assembly ABI LINES            their source
-  sequences.py report LINES OBJECT OBJDUMP   of the first one of each mode: instructions,
-                                             bytes without filler, and the smallest stride
-LINES: the file that sequences.c wrote; OBJECT: the source assembled.
+  sequences.py assembly ABI LINES            prints the source
+  sequences.py report LINES OBJECT OBJDUMP   prints for each mode the number of instructions,
+                                             of bytes without filler, and the minimum stride
+LINES is the output of sequences.c, OBJECT the assembled source.
 """
 
 import re
@@ -73,7 +73,7 @@ br x{t.scratch}
 
 
 def arm(t):
-    data = f"r{t.data}"  # and pc is 8 ahead
+    data = f"r{t.data}"  # pc reads as the instruction's address + 8.
     if t.mode == DATA:
         jump = f"ldmdb {data}, {{{data}, pc}}"
     else:
@@ -86,7 +86,7 @@ t{t.number}: add {data}, pc, #{t.distance}
 
 
 def riscv64(t):
-    """Begins with LPAD 0, which is an AUIPC of x0."""
+    """LPAD 0 is encoded as AUIPC of x0."""
     data, scratch = f"x{t.data}", f"x{t.scratch}"
     base = scratch if t.mode == DATA else data
     if t.mode == DATA:
@@ -160,7 +160,7 @@ def trampolines(path):
 
 
 def instructions(objdump, obj, start, stop):
-    """The bytes of each, in hexadecimal, without filler."""
+    """The bytes of each instruction in hexadecimal, without filler"""
     addresses = f"--start-address={start}", f"--stop-address={stop}"
     command = [objdump, "-d", *addresses, obj]
     text = subprocess.run(command, check=True, capture_output=True, text=True).stdout

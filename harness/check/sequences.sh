@@ -1,14 +1,14 @@
 #!/bin/bash
-# Compares the trampolines of an ABI, as a kernel makes them, with what the
-# assembler makes of their sequences in sequences.py: every mode, register and stride.
+# Compares a kernel's trampolines of an ABI with the assembled sequences of sequences.py,
+# for every mode, register and stride.
 #   sequences.sh KERNEL ABI
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/arch.sh
 . "$ROOT/harness/kernel/arch.sh"
 
-# Instructions are little-endian on big-endian kernels too. On riscv64 it is the
-# linker that knows distances.
+# Instructions are little-endian also on big-endian kernels of ARM. On riscv64 the linker
+# computes the distances.
 assembler() { # ABI -o OUTPUT SOURCE
 	case $1 in
 	x86_64) as --64 "${@:2}" ;;
@@ -42,8 +42,8 @@ s390x) format=elf64-big ;;
 esac
 objcopy -I $format -O binary -j .text "$dir/sequences.o" "$dir/assembled"
 perl -ane 'print pack "H*", $F[5]' "$dir/kernel" >"$dir/generated"
-[ -s "$dir/generated" ] || die "the kernel made no trampolines for $abi"
+[ -s "$dir/generated" ] || die "the kernel generated no trampolines for $abi"
 cmp "$dir/generated" "$dir/assembled" ||
-	die "the kernel's trampolines for $abi are not what the assembler makes of their sequences"
-say "$abi on $kernel: $(wc -l <"$dir/kernel") trampolines as the assembler makes them"
+	die "the kernel's trampolines for $abi differ from the assembled sequences"
+say "$abi on $kernel: $(wc -l <"$dir/kernel") trampolines equal the assembled sequences"
 python3 "$sequences" report "$dir/kernel" "$dir/sequences.o" "${objdump%% *}"

@@ -1,8 +1,7 @@
 #!/bin/bash
-# Runs the stress test in a guest that has swap, for each ABI of its kernel, as
-# long as asked for, and prints what it counted.
+# Runs the stress test for SECONDS in a guest with swap, for each ABI of the kernel.
 #   stress.sh KERNEL SECONDS
-# From the environment: SEED of an earlier run, to repeat it.
+# Environment: SEED repeats the operations of an earlier run.
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/arch.sh
@@ -12,16 +11,16 @@ usage() { die "usage: stress.sh KERNEL SECONDS (make stress SECONDS=300 ARCH=x86
 
 [ $# = 2 ] || usage "two arguments are needed"
 kernel=$1 seconds=$2
-[[ $seconds =~ ^[1-9][0-9]*$ ]] || usage "'$seconds' is no number of seconds"
+[[ $seconds =~ ^[1-9][0-9]*$ ]] || usage "'$seconds' is not a number of seconds"
 abis=$(fact abis "$kernel")
 [ -n "$(fact debarch "$kernel")" ] ||
-	die "Debian has no C library for the programs of $kernel: the stress test needs one"
+	die "the stress test needs a C library, and Debian has none for $kernel"
 open_work
 "$ROOT/harness/kernel/kernel.sh" "$kernel"
 run=$(mktemp -d "$WORK/stress.XXXXXX")
 trap 'rm -rf "$run"' EXIT
 
-# Swap in a disk of the guest's memory, as large as ramdisk_size says
+# Swap is a RAM disk of ramdisk_size.
 cat >"$run/stress" <<-END
 	#!/bin/sh
 	busybox mkswap /dev/ram0 >/dev/null && busybox swapon /dev/ram0 || exit 1
@@ -31,7 +30,7 @@ status=0
 for abi in $abis; do
 	"$ROOT/harness/check/selftests.sh" "$abi" >/dev/null
 	say "stress, $abi on $kernel, $seconds s ..."
-	# The clock of a guest falls behind on a busy host.
+	# On a busy host the guest's clock is slow.
 	FILES=$WORK/selftests/$abi/stress_test APPEND="ramdisk_size=16384" TIMEOUT=$((seconds * 5 + 300)) \
 		CONSOLE=$LOG/stress-$abi-$kernel.console \
 		"$ROOT/harness/guest/vm.sh" "$kernel" "$run/stress" </dev/null || status=1

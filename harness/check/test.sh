@@ -1,22 +1,22 @@
 #!/bin/bash
-# Runs one selftest, or one program of them, in a guest, for each ABI of its kernel.
+# Runs one selftest, or all tests of a program, in a guest, for each ABI of the kernel.
 #   test.sh KERNEL PROGRAM[.TEST]   such as x86_64 map_test.code_is_never_mapped_writable;
-#                                   a test of a fixture: FIXTURE.TEST, as its results name it
+#                                   TEST is TEST or FIXTURE.TEST, as in the results
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/arch.sh
 . "$ROOT/harness/kernel/arch.sh"
 
-[ -n "${2:-}" ] || die "say which test: make test T=map_test.code_is_never_mapped_writable," \
-	"or T=map_test for all of a program"
+[ -n "${2:-}" ] || die "usage: make test T=map_test.code_is_never_mapped_writable," \
+	"or T=map_test for all tests of a program"
 kernel=$1 program=${2%%.*} test=${2#*.}
 [ "$test" != "$2" ] || test=
 abis=$(fact abis "$kernel")
 open_work
-there='' ran='' status=0
+programs='' ran='' status=0
 for abi in $abis; do
 	tests=$("$ROOT/harness/check/selftests.sh" "$abi")
-	there+=" $tests"
+	programs+=" $tests"
 	grep -qx "$program" <<<"$tests" || continue
 	say "$2, $abi on $kernel:"
 	options=()
@@ -32,5 +32,5 @@ for abi in $abis; do
 done
 # shellcheck disable=SC2086 # words
 [ -n "$ran" ] || die "no such program: '$program'; for $kernel there are:" \
-	"$(printf '%s\n' $there | sort -u | xargs)"
+	"$(printf '%s\n' $programs | sort -u | xargs)"
 exit $status

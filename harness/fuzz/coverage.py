@@ -16,13 +16,13 @@ def lines_of(*command):
 
 
 def functions_of(objects):
-    """Not those of boot, which are in another section than .text."""
+    """Functions in .text, without those that run only at boot"""
     fields = (line.split() for line in lines_of("objdump", "-t", *objects))
     return {f[-1] for f in fields if len(f) > 3 and f[2:4] == ["F", ".text"]}
 
 
 def ranges(vmlinux, functions):
-    """Start and end of each, but for inlines of headers that stand in other objects too."""
+    """Start and end of each function, except inline functions that other objects have too"""
     symbols = [line.split() for line in lines_of("nm", "-n", vmlinux)]
     symbols = [(symbol[0], symbol[-1]) for symbol in symbols if len(symbol) == 3]
     times = collections.Counter(name for _, name in symbols)
@@ -32,7 +32,7 @@ def ranges(vmlinux, functions):
 
 
 def traced(vmlinux, start, end):
-    """What KCOV is told: the addresses behind the calls."""
+    """The addresses that KCOV records, each after a call"""
     addresses = f"--start-address=0x{start}", f"--stop-address=0x{end}"
     after_call = False
     for line in lines_of("objdump", "-d", "--no-show-raw-insn", *addresses, vmlinux):

@@ -1,9 +1,9 @@
 # shellcheck shell=bash disable=SC2154,SC2164 # the caller has set $apt, and -e
-# Sourced after env.sh: what Debian has, fetched and not installed. apt does it
-# with lists and a status of its own in the directory $apt, which the caller
-# sets: the tool root stays as it is.
+# Sourced after env.sh: downloads packages and sources of Debian without installing them.
+# apt has lists and a status of its own in the directory $apt, which the caller sets, so
+# the tool root does not change.
 
-# Lines of a suite for sources.list, from the mirror that the tool root is from
+# Prints the line of a suite for sources.list, with the mirror of the tool root.
 suite_from() { # deb|deb-src SUITE
 	sed -n "s|^deb \([^ ]*\) trixie main\$|$1 \1 $2 main|p" /etc/apt/sources.list
 }
@@ -23,7 +23,7 @@ open_apt() { # deb|deb-src SUITE
 	cd "$apt"
 }
 
-# Debian 13 has not all architectures.
+# Prints the suite of an architecture: Debian 13 does not have all.
 suite_of() { # DEBARCH
 	case $1 in
 	loong64) echo sid ;;
@@ -31,7 +31,7 @@ suite_of() { # DEBARCH
 	esac
 }
 
-# Packages of an architecture, unpacked in a directory
+# Downloads packages of an architecture and unpacks them in a directory.
 fetch_package() { # DEBARCH DIRECTORY PACKAGE...
 	local package dir=$2 of=(-o APT::Architecture="$1" -o APT::Architectures="$1")
 	open_apt deb "$(suite_of "$1")"

@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The guest's init: runs the one program whose arguments stand in /.run, each
- * ended by a NUL, and reports how it ended; with no such file a shell.
+ * The guest's init: runs the program of /.run, which contains its arguments, each ended
+ * by a NUL, and reports its exit status.  Without that file it runs a shell.
  *
- * Its channels are apart from the kernel's console, so that neither can garble
- * the other: output is the virtio console, hvc0 or what OUTPUT on the kernel's
- * command line says, input the virtio port 1 (which, unlike a terminal, knows an
- * end of file), and the status goes out on port 2, which can be opened only once
- * and is ours.
+ * It does not use the kernel's console, so that output of program and kernel do not mix.
+ * Output is the virtio console hvc0, or the device OUTPUT of the kernel's command line.
+ * Input is virtio port 1, which, unlike a terminal, has an end of file.  The status goes
+ * to port 2, which can be opened only once, by this init.
  *
- * Built with the kernel's nolibc: there are guests for which Debian has no C
- * library.
+ * It uses nolibc of the kernel, because Debian does not have a C library for all guests.
  */
 #include "nolibc.h"
 
@@ -20,7 +18,7 @@
 
 static void die(const char *what)
 {
-	/* Standard error is the kernel's console here; no status says the rest. */
+	/* Standard error is the kernel's console.  vm.sh reports the missing status. */
 	perror(what);
 	reboot(LINUX_REBOOT_CMD_RESTART);
 }
@@ -39,7 +37,7 @@ static void mount_all(void)
 	mount("tmpfs", "/tmp", "tmpfs", 0, NULL);
 }
 
-/* The driver makes its devices while we already run. */
+/* Wait until the driver has made the device. */
 static int open_device(const char *path, int flags)
 {
 	int fd;
@@ -55,8 +53,8 @@ static int open_device(const char *path, int flags)
 }
 
 /*
- * A port whose other end is not yet known to be open reads as at its end. The
- * host announces the ports in order: once the last is open, the first is too.
+ * Until the host has announced that the other end of a port is open, the port reads as
+ * at its end.  The host announces ports in order, so wait for the last one.
  */
 static int open_status(void)
 {
@@ -82,7 +80,7 @@ static char **read_args(void)
 	return n ? args : NULL;
 }
 
-/* What cfmakeraw(3) does, as far as output is concerned */
+/* The part of cfmakeraw(3) that affects output */
 static void make_raw(int tty)
 {
 	struct termios t;
@@ -142,7 +140,7 @@ int main(void)
 	while (pid != program && (pid > 0 || errno == EINTR));
 
 	kill(-1, SIGKILL);
-	ioctl(out, TCSBRK, (void *)1);	/* until all of it is out */
+	ioctl(out, TCSBRK, (void *)1);	/* wait until all output is written */
 	status = fdopen(report, "w");
 	if (!status ||
 	    (WIFEXITED(how) ? fprintf(status, "exit %d\n", WEXITSTATUS(how)) :

@@ -1,23 +1,22 @@
 #!/bin/bash
-# Boots a kernel (harness/kernel/arches.toml says how they are named) under QEMU, runs one
-# static program in it and ends as that program did. Without a program: a shell
-# on the terminal.
+# Boots a kernel (named as in harness/kernel/arches.toml) under QEMU and runs one static
+# program, or without a program a shell on the terminal.
 #   vm.sh KERNEL [PROGRAM [ARGUMENT...]]
-# PROGRAM is a file of the host, put into the guest's /, or "busybox", which
-# every guest but the big-endian ones has. From the environment:
-#   FILES    more files for the guest, "host[:guest] ..."; relative to its /
-#   DISK     an image, which the guest reads as /dev/vda
-#   TIMEOUT  seconds, default 300 (a shell: none)
-#   MEM SMP CPU   of the guest, default what harness/kernel/arches.toml has; CPU: the first there
-#   ICOUNT   not empty: one processor whose clock is the number of instructions
-#            that it has executed, 1 ns each, so that a run repeats exactly
-#   APPEND   more for the kernel's command line
-#   CONSOLE  where the kernel's console goes, default $WORK/log/vm-<kernel>-<program>.console
-# Exit status: the program's, 128+N if signal N ended it, or one of these, each
-# with its message:
-#   120 time-out   121 kernel panic   122 oops or BUG   123 WARN or another
-#   complaint of the kernel's, whatever the program said   124 the guest ended
-#   without a status   125 it could not be started
+# PROGRAM is a file of the host, which is copied to the guest's /, or "busybox", which
+# every guest except the big-endian ones has. Environment:
+#   FILES    more files for the guest, "host[:guest] ...", guest paths relative to /
+#   DISK     an image, which the guest can read as /dev/vda
+#   TIMEOUT  seconds, default 300 (none for a shell)
+#   MEM SMP CPU   of the guest, default those of harness/kernel/arches.toml
+#   ICOUNT   if not empty: one processor, whose clock advances 1 ns for each instruction,
+#            so that runs are exactly repeatable
+#   APPEND   added to the kernel's command line
+#   CONSOLE  file for the kernel's console, default $WORK/log/vm-<kernel>-<program>.console
+# Exit status: that of the program, 128+N if signal N ended it, or one of these with a
+# message:
+#   120 time-out   121 kernel panic   122 oops or BUG   123 WARN or another complaint of
+#   the kernel, even if the program succeeded   124 the guest ended without a status
+#   125 the guest could not be started
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/arch.sh
@@ -25,10 +24,10 @@
 
 refuse() { say "vm: $*"; exit 125; }
 
-# A program that the guest cannot run is better explained here than by it.
+# Refuses programs that the guest cannot run, and explains why.
 check_program() { # FILE
 	local abi is
-	[ -f "$1" ] || refuse "$1: no such file. PROGRAM is a static program of the host's, or busybox"
+	[ -f "$1" ] || refuse "$1: no such file. PROGRAM is a static program of the host, or busybox"
 	[ "$(head -c 2 "$1" | tr -d '\0')" != '#!' ] || return 0
 	is=$(readelf -hW "$1" 2>/dev/null | awk '
 		$1 == "Class:" { class = $2 }
@@ -39,9 +38,9 @@ check_program() { # FILE
 		[ "$is" != "$(fact elf "$abi")" ] || { abi= && break; }
 	done
 	[ -z "$abi" ] || refuse "$1 is $is; the $kernel kernel runs: ${facts[abis]}." \
-		"Compile it with the compiler of one of these"
+		"Compile it for one of these"
 	! readelf -lW "$1" | grep -q INTERP ||
-		refuse "$1 is linked dynamically, and the guest has no libraries: link it with -static"
+		refuse "$1 is linked dynamically, but the guest has no libraries: link it with -static"
 }
 
 build_init() {
@@ -52,8 +51,8 @@ build_init() {
 	mv "$run/init" "$init"
 }
 
-# The list of gen_init_cpio, the kernel's own tool. It splits at spaces, so
-# that files of the host go by a link.
+# Prints the list for gen_init_cpio of the kernel. That splits lines at spaces, so use
+# links to files of the host.
 initramfs() {
 	local n=0 file guest
 	for file in bin dev proc root sys tmp; do echo "dir /$file 0755 0 0"; done
@@ -93,9 +92,9 @@ emulate() { # CHANNELS
 		-chardev "file,id=status,path=$run/status" -device virtserialport,nr=2,chardev=status
 }
 
-# Output goes into a file, which is shown as it grows: what a pipe cannot take
-# at once QEMU's virtconsole throws away. Input comes through a pipe, for QEMU
-# makes what it reads from nonblocking, and that may be our output too.
+# Writes output to a file, which tail shows as it grows: QEMU's virtconsole drops output
+# that a pipe does not accept at once. Passes input through a pipe: QEMU makes its input
+# nonblocking, and that can be the same terminal as our output.
 boot() {
 	if [ ! -e "$run/args" ]; then
 		emulate -chardev stdio,id=out,signal=off <&0 &
@@ -115,8 +114,8 @@ boot() {
 	[ -z "$viewer" ] || wait "$viewer"
 }
 
-# Ends with a code of ours if the console holds a line of that kind that is the
-# kernel's: those begin with the time, and programs may write there too.
+# Exits with CODE if the console contains a line of the kernel that matches REGEX. Lines of
+# the kernel begin with the time, lines of programs do not.
 complain() { # CODE WHAT REGEX
 	local line
 	line=$(grep -a -m1 -E "\[ *[0-9]+\.[0-9]+\].*($3)" "$console_log" | tr -d '\r') || return 0
@@ -132,13 +131,13 @@ verdict() {
 	complain 122 "the kernel oopsed" \
 		'Oops|BUG:|kernel BUG at|general protection fault|Unable to handle kernel|Internal error'
 	if [ $ended = 124 ] || [ $ended = 137 ]; then
-		say "vm: time-out: no end after $timeout s; the kernel said last: $(last_line)" \
+		say "vm: time-out after $timeout s; the kernel's last: $(last_line)" \
 			"(longer: TIMEOUT=; console: $console_log)"
 		exit 120
 	fi
 	complain 123 "the kernel complained" \
 		'WARNING:|cut here|INFO: |UBSAN:|KCSAN:|possible recursive locking|kobject_add_internal failed'
-	complain 125 "its files do not fit into the guest's memory (give it more: MEM=)" \
+	complain 125 "the files do not fit into the guest's memory (increase MEM=)" \
 		'incomplete write|Initramfs unpacking failed'
 	read -r how number 2>/dev/null <"$run/status" || {
 		say "vm: the guest ended without a status (QEMU: $ended, console: $console_log)"
@@ -146,7 +145,7 @@ verdict() {
 	}
 	[ "$how" = exit ] || say "vm: $program was killed by signal $number (SIG$(kill -l "$number"))"
 	[ "$how" = exit ] || number=$((128 + number))
-	# make, if it called us, has one of its own.
+	# make replaces the exit status by its own, so print it.
 	[ "$how$number" = exit0 ] || say "vm: exit status $number"
 	exit "$number"
 }
@@ -168,7 +167,7 @@ trap 'exit 143' TERM HUP
 read -ra files <<<"${FILES:-}"
 program=${1:-shell}
 [ -n "$busybox" ] || { [ "$program" != shell ] && [ "$program" != busybox ]; } ||
-	refuse "Debian has no busybox for $kernel: say which PROGRAM to run"
+	refuse "Debian has no busybox for $kernel: name a PROGRAM"
 timeout=${TIMEOUT:-0}
 if [ $# != 0 ]; then
 	timeout=${TIMEOUT:-300}
@@ -182,7 +181,7 @@ if [ $# != 0 ]; then
 	printf '%s\0' "$guest_program" "$@" >"$run/args"
 fi
 [ -e "$WORK/$kernel/${facts[image]}" ] ||
-	refuse "there is no kernel $kernel yet: make kernel ARCH=$kernel"
+	refuse "the kernel $kernel is not built: make kernel ARCH=$kernel"
 console_log=${CONSOLE:-$LOG/vm-$kernel-$(basename "$program").console}
 : >"$console_log"
 build_init

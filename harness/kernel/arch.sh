@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# Sourced after env.sh: the facts of kernels and ABIs (arches.toml), and what
-# follows from them alone.
+# Sourced after env.sh: facts of kernels and ABIs (arches.toml), and commands to build
+# for them.
 
 fact() { python3 -IS "$ROOT/harness/kernel/fact.py" "$@"; } # FACT KERNEL|ABI
 
-# All of them in one call, for scripts that need many: read_facts facts x86_64,
-# and then ${facts[image]}.
+# Reads all facts at once, for scripts that need many: read_facts facts x86_64, then
+# ${facts[image]}.
 read_facts() { # ARRAY KERNEL|ABI
 	local -n array=$1
 	local lines line
@@ -14,8 +14,8 @@ read_facts() { # ARRAY KERNEL|ABI
 	while IFS= read -r line; do array[${line%%=*}]=${line#*=}; done <<<"$lines"
 }
 
-# The kernel's make for a build directory. What does not depend on who builds where
-# and when gives a compiler cache its hits.
+# Calls the kernel's make for a build directory. Objects do not depend on user, place and
+# time, so that the compiler cache has hits.
 kmake() { # KERNEL DIRECTORY ARGUMENT...
 	local -A facts
 	local cross

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Answers for a fact of a kernel or an ABI, from arches.toml, which explains them.
+"""Prints facts of a kernel or an ABI, from arches.toml, which explains them.
 
-  fact.py FACT NAME    the fact; of a list, its words
-  fact.py --all NAME   every fact that NAME has, a line "FACT=VALUE" each
+  fact.py FACT NAME    one fact; a list as words
+  fact.py --all NAME   all facts of NAME, as lines "FACT=VALUE"
   fact.py --arches     the architectures that have a kernel
 
-From the environment: BASE, the kernel's sources; CPU, the guest's processor.
+Environment: BASE, the kernel's sources; CPU, the guest's processor.
 """
 
 import os
@@ -20,7 +20,7 @@ with open(f"{HERE}/arches.toml", "rb") as file:
 
 
 def resolve(table, name):
-    """The entry of that name, over the one that it is like."""
+    """An entry, with the values of the entry that it is like as defaults"""
     entry = dict(table[name])
     like = entry.pop("like", None)
     return resolve(table, like) | entry if like else entry
@@ -30,15 +30,15 @@ def bases(variant):
     return TABLE["variant"].get(variant, {}).get("bases", [BASE])
 
 
-def variants_there_are():
-    """Each has a fragment in config/, as architectures have."""
+def known_variants():
+    """Each variant, and each architecture, has a fragment in config/."""
     names = {name.removesuffix(".config") for name in os.listdir(f"{HERE}/config") if name.endswith(".config")}
     return sorted(names - set(TABLE["kernel"]) - {"common"})
 
 
 def check_variant(kernel, variant):
-    if variant not in variants_there_are():
-        known = " ".join(variants_there_are())
+    if variant not in known_variants():
+        known = " ".join(known_variants())
         sys.exit(f"error: no such variant: '{variant}' of '{kernel}' (there are: {known})")
     if BASE not in bases(variant):
         sys.exit(f"error: {kernel} is only for BASE={' or '.join(bases(variant))}")
@@ -65,7 +65,7 @@ def abi_facts(abi):
 
 
 def all_facts(name):
-    """A kernel and the ABI of its own programs share a name, and no fact."""
+    """The facts of a kernel and of the ABI of the same name; no fact is in both."""
     is_kernel, is_abi = name.partition("-")[0] in TABLE["kernel"], name in TABLE["abi"]
     if not is_kernel and not is_abi:
         sys.exit(

@@ -1,6 +1,6 @@
 #!/bin/bash
-# Installs the overlaid tree's user space headers, as each ABI sees them, below
-# $WORK/headers/<abi>/include, or below INSTALL_HDR_PATH.
+# Installs the user space headers of the overlaid tree for an ABI, in
+# $WORK/headers/<abi>/include or in $INSTALL_HDR_PATH/include, and prints that path.
 #   headers.sh ABI
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"

@@ -2,10 +2,10 @@
 # Builds a kernel in $WORK/<KERNEL>: ARCH, or ARCH-VARIANT with
 # harness/kernel/config/VARIANT.config over the other fragments (ARCH-ONE+TWO: both).
 #   kernel.sh KERNEL            the kernel
-#   kernel.sh --config KERNEL   only its configuration, whose path is printed
-#   kernel.sh --lint KERNEL     only our objects, with the compiler's and sparse's
-#                               extra warnings, in $WORK/<KERNEL>-lint
-#   kernel.sh --clang KERNEL    likewise with those of clang
+#   kernel.sh --config KERNEL   only its configuration; prints the path
+#   kernel.sh --lint KERNEL     only our objects, with extra warnings of the compiler and
+#                               sparse, in $WORK/<KERNEL>-lint
+#   kernel.sh --clang KERNEL    the same with clang
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/arch.sh
@@ -21,16 +21,16 @@ start=$SECONDS
 declare -A facts
 read_facts facts "$kernel"
 variant=${facts[variant]} srcarch=${facts[srcarch]} image=${facts[image]}
-llvm=-22 # of LLVM's tools
+llvm=-22 # version of LLVM's tools
 
-# Kbuild takes an object's file in its directory for its name.
+# Kbuild options are by file name, without the directory of the object.
 profiled=()
 if [ "$variant" = gcov ]; then
 	for object in geometry code inode trampfd trampfd_a32 ../../arm/kernel/trampfd_a32; do
 		profiled+=("GCOV_PROFILE_$object.o=y")
 	done
 elif [ "$variant" = kcov ]; then
-	# and those of mm/ and fs/ on which the guarantees depend
+	# Also the files of mm/ and fs/ on which the guarantees depend
 	for object in geometry code inode trampfd mmap vma mprotect mremap madvise mlock gup \
 		userfaultfd read_write splice; do
 		profiled+=("KCOV_INSTRUMENT_$object.o=y")
@@ -39,8 +39,8 @@ fi
 
 compile() { kmake "$kernel" "$out" "${compiler[@]}" "$@"; } # ARGUMENT...
 
-# What we ask for, the last word last. Options that one base alone has stand in
-# config/<base>/; options that clang cannot compile, in config/<base>/clang.config.
+# Prints the fragments of the configuration: later ones override earlier ones. Options of
+# one base are in config/<base>/; options that clang needs, in config/<base>/clang.config.
 fragments() {
 	local file part configs=$ROOT/harness/kernel/config
 	for part in common "${facts[arch]}" selftests ${variant//+/ } ${lint:+"$lint"}; do
@@ -51,7 +51,7 @@ fragments() {
 	done
 }
 
-# Over tinyconfig. merge_config.sh's own make knows no CC=: it merges only (-m).
+# Starts from tinyconfig. merge_config.sh only merges (-m): its own make ignores CC=.
 make_config() {
 	local tiny=("$TREE/kernel/configs/tiny.config" "$TREE/arch/$srcarch/configs/tiny.config")
 	[ -f "${tiny[1]}" ] || unset 'tiny[1]'
@@ -62,8 +62,7 @@ make_config() {
 		compile KCONFIG_ALLCONFIG="$out/.requested" allnoconfig
 }
 
-# Our fragments and Kconfig files decide; only when they change is the
-# configuration made anew.
+# Makes the configuration if our fragments or Kconfig files have changed.
 configure() {
 	local key left
 	key=$(
@@ -77,8 +76,8 @@ configure() {
 	make_config >"$log" 2>&1 ||
 		die "cannot configure the kernel $name: $(tail -n 3 "$log") (log: $log)"
 	left=$(fragments | xargs python3 "$ROOT/harness/kernel/unmet.py" "$out/.config")
-	[ -z "$left" ] || die "the configuration of $name is not what the fragments ask for" \
-		"(a dependency is missing? see $out/.config):"$'\n'"$left"
+	[ -z "$left" ] || die "the configuration of $name lacks options of the fragments" \
+		"(is a dependency missing? see $out/.config):"$'\n'"$left"
 	echo "$key" >"$out/.fragments"
 }
 
@@ -96,34 +95,33 @@ build() {
 		"image $(($(stat -c %s "$out/$image") / 1024)) KiB"
 }
 
-# Another directory than the kernel's, which would else be compiled again with
-# the other flags, and yet again with its own.
+# Uses a build directory of its own: other flags would recompile the kernel.
 warnings() {
 	local ours files borrowed=${facts[borrowed]} start=$SECONDS
-	# Functions that return with a lock if they succeed are beyond sparse's contexts.
+	# sparse has no contexts for functions that return with a lock only if they succeed.
 	local options=-Wno-context check
 	local others='tools|samples|Documentation'
-	[ "$variant" = lsm ] || others+='|security' # of modules that only x86_64-lsm has
+	[ "$variant" = lsm ] || others+='|security' # only x86_64-lsm has these modules
 	check="sparse $options"
-	# Debian's sparse does not know all that gcc has for riscv.
+	# Debian's sparse does not support all options of gcc for riscv.
 	[ "$srcarch" != riscv ] ||
 		check="bash -c 'exec sparse $options -D__typeof_unqual__=__typeof__ \"\$\${@/#-march=*/-march=rv64imac}\"' sparse"
 	cd "$TREE"
 	files="^(arch/$srcarch/${borrowed:+|$borrowed}|[^a]).*\.[ch]$"
 	mapfile -t ours < <(grep -E "$files" "$WORK/overlaid" |
 		grep -vE "^($others)/")
-	# Kbuild knows what is another architecture's by the way that leads there.
+	# Kbuild names an object of another architecture by this path.
 	mapfile -t objects < <(printf '%s\n' "${ours[@]}" |
 		sed -n "\\#^arch/$srcarch/#!s#^arch/#arch/$srcarch/kernel/../../#; s/c\$/o/p")
 	(cd "$out" && rm -f "${objects[@]}")
 	compile W=1 C=$sparse CHECK="$check" "${objects[@]}" >"$log" 2>&1 || failed
-	# sparse 0.6.4 takes __builtin_strlen(), which MODULE_INFO() asserts, for no constant.
+	# For sparse 0.6.4, __builtin_strlen() in MODULE_INFO() is no constant.
 	! printf '%s\n' "${ours[@]#arch/}" | grep -F -f - "$log" |
 		grep -vE '^  [A-Z]|_kunit\.c:.* error: bad constant expression$' ||
 		die "warnings in our files (log: $log)"
 }
 
-# Another command may be building it: a second one in the directory would spoil both.
+# Like lock(), and shows the progress of another command that builds this kernel.
 lock_showing_progress() {
 	local objects
 	exec 8>"$out.lock"
@@ -136,13 +134,13 @@ lock_showing_progress() {
 open_work
 mkdir -p "$out"
 lock_showing_progress
-# Files that a configuration names, as it cannot know where the checkout is
+# A configuration names files of harness/<variant> by this link.
 [ -z "$variant" ] || [ ! -d "$ROOT/harness/$variant" ] ||
 	ln -sfn "$ROOT/harness/$variant" "$out/$variant"
 sparse=0 compiler=()
 case $lint in
 lint) sparse=2 ;;
-clang) # x32 is not for LLVM's objcopy
+clang) # LLVM's objcopy does not support x32.
 	compiler=(CROSS_COMPILE='' LLVM="$llvm" CC="$ROOT/harness/kernel/ccache.sh clang$llvm" OBJCOPY="${facts[cross]}objcopy")
 	;;
 esac

@@ -1,30 +1,29 @@
 # shellcheck shell=bash
-# Sourced after env.sh: what the checkout adds to the kernel tree.
+# Sourced after env.sh: our files and hunks in the kernel tree.
 
-# Our files of the kernel tree, relative to it.
+# Prints the paths of our files in the kernel tree.
 ours() { # REGEX
 	comm -23 <(sort "$WORK/overlaid") <(cd "$WORK/pristine" && find . -type f | cut -c3- | sort) | grep -E "$1" || :
 }
 
-# What another base than the first has of its own: files.patch, which makes our
-# files fit it; hunks and patches, each instead of the one of the same name in
-# series/, or more.
+# Differences of a base from the first one: files.patch adapts our files; hunks and patches
+# replace those of the same name in series/, or are additional.
 backport=$ROOT/series/backport-$BASE
 
-# Where this base has a file of series/.
+# Prints the path of this base's version of a file of series/.
 of_base() { # FILE
 	if [ -e "$backport/${1#series/}" ]; then echo "$backport/${1#series/}"; else echo "$ROOT/$1"; fi
 }
 
-# The names of the files of a directory of series/ that this base has, in order.
+# Prints the names of this base's files in a directory of series/, in order.
 names_of_base() { # DIRECTORY
 	find "$ROOT/$1" "$backport/${1#series/}" -maxdepth 1 -type f -printf "$1/%f\n" 2>/dev/null | sort -u || :
 }
 
-# The hunks into files of the kernel: patches, and programs that print one.
+# Prints the names of the hunks for kernel files: patches, and programs that print one.
 hunks() { names_of_base series/hunks; }
 
-# A hunk, whatever makes it.
+# Prints a hunk.
 hunk() { # NAME
 	case $1 in
 	*.py) python3 "$(of_base "$1")" "$(cat "$ROOT/series/syscall-nr")" "$WORK/pristine" "$TREE" ;;
@@ -32,12 +31,12 @@ hunk() { # NAME
 	esac
 }
 
-# Makes copies of our files fit the base.
+# Adapts copies of our files to the base.
 fit_base() { # DIRECTORY
 	[ ! -e "$backport/files.patch" ] || patch -d "$1" -p1 -F0 --no-backup-if-mismatch <"$backport/files.patch"
 }
 
-# Our entry goes before the first title that sorts after its own.
+# Prints MAINTAINERS with our entry in alphabetical order.
 maintainers() { # ENTRY ORIGINAL
 	awk 'NR == FNR { ours = ours $0 "\n"; if (NR == 1) title = $0; next }
 	     /^Maintainers List$/ { list = 1 }

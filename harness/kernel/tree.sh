@@ -1,8 +1,7 @@
 #!/bin/bash
-# Makes $WORK/linux: Debian's kernel source with our files laid over it, our
-# entry in MAINTAINERS, and the hunks of series/hunks applied. Only files that
-# differ are touched, so that the next build compiles what changed and no more.
-# When something is wrong the tree stays as it was.
+# Makes or updates $WORK/linux: Debian's kernel sources with our files, our entry in
+# MAINTAINERS, and the hunks of series/hunks. Writes only files that differ, so that the
+# next build compiles only these. If anything fails, the tree stays unchanged.
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/overlay.sh
@@ -10,7 +9,7 @@
 
 space=9 # GiB: sources 1.7, twice; each kernel under 0.5, selftests, ccache 2
 stage=$WORK/stage
-overlaid=$WORK/overlaid # the files of the tree that are not as Debian has them
+overlaid=$WORK/overlaid # a list of the files of the tree that differ from Debian's
 
 unpack() {
 	local version=$1 free start=$SECONDS
@@ -21,7 +20,7 @@ unpack() {
 	rm -rf "$WORK/unpack" && mkdir "$WORK/unpack"
 	tar -xJf "$tarball" --strip-components=1 -C "$WORK/unpack" ||
 		die "cannot unpack $tarball: reinstall the package $package"
-	# Sources of another version may be older than the objects made of this one.
+	# Remove all objects: they may be newer than the sources of the new version.
 	rm -rf "$TREE" "$WORK/pristine" "$overlaid"
 	find "$WORK" -mindepth 1 -maxdepth 1 -type d ! -name unpack ! -name log -exec rm -rf {} +
 	echo "$version" >"$WORK/unpack/.trampfd-base"
@@ -29,7 +28,7 @@ unpack() {
 	say "unpacked in $(elapsed "$start")"
 }
 
-# Ours are the directories that the kernel has too.
+# Copies the directories of the checkout that the kernel has too.
 stage_files() {
 	local dir
 	for dir in "$ROOT"/*/; do
@@ -42,7 +41,7 @@ stage_files() {
 	done
 }
 
-# Puts the original of a file of the kernel's into the stage, to be changed there.
+# Copies the original of a kernel file into the stage, to be changed there.
 stage_original() { # FILE
 	[ ! -e "$stage/$1" ] || return 0
 	if [ ! -e "$WORK/pristine/$1" ]; then
@@ -83,9 +82,8 @@ stage_maintainers() {
 	maintainers "$ROOT/MAINTAINERS" "$WORK/pristine/MAINTAINERS" >"$stage/MAINTAINERS"
 }
 
-# Makes the tree what the stage says. The list names every file that may
-# differ from Debian's at any time between, so an interrupted run is made good
-# by the next.
+# Makes the tree equal to the stage. At any time the list contains all files that may
+# differ from Debian's, so that the next run repairs an interrupted one.
 install_stage() {
 	local file
 	cp "$overlaid" "$WORK/overlaid.old"

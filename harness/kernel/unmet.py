@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints what fragments of a configuration ask for and the kernel's .config has not.
+"""Prints options of fragments that differ in the kernel's .config.
 
   unmet.py CONFIG FRAGMENT...    of two fragments the later one has the last word
 """

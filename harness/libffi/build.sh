@@ -1,13 +1,11 @@
 #!/bin/bash
-# Builds libffi for an ABI in $WORK/libffi/<version>/<abi>-<flavour>, as Debian
-# builds it but for what the flavour says:
+# Builds libffi for an ABI in $WORK/libffi/<version>/<abi>-<flavour>, as Debian does except
+# for the flavour, adds the tests of tests/ to its suite, and prints the directory.
 #   build.sh ABI FLAVOUR
-# debian    with dynamic trampolines
-# static    with libffi's own trampolines that are not written at run time
-# trampfd   with the patches of <version>/, over libtrampfd, which becomes a
-#           part of libffi.so
-# LIBFFI: the version, 3.8.0 (the default) or 3.4.8, which trixie has.
-# The tests of tests/ are added to the test suite of each. Prints the directory.
+# debian    dynamic trampolines
+# static    libffi's static trampolines
+# trampfd   the patches of <version>/, with libtrampfd linked into libffi.so
+# Environment: LIBFFI, the version: 3.8.0 (default) or 3.4.8, that of trixie
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/arch.sh

@@ -1,13 +1,12 @@
 #!/bin/bash
-# Checks libffi (of version LIBFFI, see build.sh) over libtrampfd: whatever of its
-# test suite passes unpatched passes with ours in the sandbox, where unpatched there
-# are no closures.
-# With ours shared and static, on each kernel that runs the ABI, and on one
-# without trampfd. A table says how many passed.
+# Checks libffi (version LIBFFI, see build.sh) over libtrampfd: every test of its suite that
+# passes with unpatched libffi also passes with the patches in the sandbox, where unpatched
+# libffi has no closures. Tests the shared and the static library, on each kernel that runs
+# the ABI, and on one without trampfd. Prints a table of passed tests.
 #   check.sh [--quick] ABI...
-# --quick: only the closures, with ours, compiled once, on one kernel (KERNEL says
-# which); none may fail.
-# LIBFFI_TEST_OPTIMIZATION: as for test.sh; LIBFFI_TESTS: only these of its parts
+# --quick: only tests of closures, with the patches, compiled once, on one kernel (KERNEL);
+# none may fail.
+# Environment: LIBFFI_TEST_OPTIMIZATION as for test.sh; LIBFFI_TESTS: parts of the suite
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 
@@ -24,7 +23,7 @@ kernels_of() { # ABI
 	esac
 }
 
-# What runtest says of the tests, but how often a test was named so
+# Prints the tests with this result, without the numbers of repeated names.
 results() { # WORD SUM
 	sed -n "s/^$1: //p" "$2" | sort
 }
@@ -35,7 +34,7 @@ compare() { # WHAT LIST LIST
 	[ -z "$missing" ] || complain "$1:"$'\n'"$missing"
 }
 
-# test.sh, with what passed in $lists/NAME, and a row of the table
+# Runs test.sh, writes the passed tests to $lists/NAME, and prints a row of the table.
 run() { # NAME WHAT ARGUMENT...
 	local list=$lists/$1 what=$2 sum
 	shift 2
@@ -48,7 +47,7 @@ run() { # NAME WHAT ARGUMENT...
 	forbidden=$(dirname "$(dirname "$sum")")/forbidden
 }
 
-# Ours, in the sandbox
+# With the patches, in the sandbox
 run_ours() { # WHAT ARGUMENT...
 	local what=$1
 	shift
@@ -64,7 +63,7 @@ symbols() { # FLAVOUR
 	nm -D --defined-only "$out/build/.libs/libffi.so.8" | cut -d' ' -f2- | sort
 }
 
-# Unpatched, some of the closures' tests fail in the sandbox, or it is none.
+# Without the patches, some tests of closures must fail in the sandbox.
 check() {
 	local kernels first
 	kernels=$(kernels_of "$abi")

@@ -1,8 +1,7 @@
 #!/bin/sh
-#   guest.sh [BACKEND]    of libtrampfd
-# In the guest: runs each program of /programs.tar, in the sandbox if it is there,
-# and has on its output a tar file of their exit statuses, of what they wrote and
-# of what maps.c saw.
+# In the guest: runs each program of /programs.tar, in the sandbox if there is one, and
+# writes a tar file with their exit statuses, output and results of maps.c.
+#   guest.sh [BACKEND]    TRAMPFD_BACKEND for libtrampfd
 set -eu
 
 [ -z "${1:-}" ] || export TRAMPFD_BACKEND="$1"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Preloaded into each program of the test suite: when it ends, writes into the
- * file $MAPS how many mappings there are, and each that is both writable and
- * executable, or through which executable memory elsewhere can be written.
+ * Preloaded into each program of the test suite.  When the program ends, this writes to the
+ * file $MAPS the number of mappings, and each mapping that is both writable and executable,
+ * or is a writable mapping of memory that is executable elsewhere.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -50,7 +50,7 @@ static int is_executable_elsewhere(const struct mapping *m, int n)
 	return 0;
 }
 
-/* What is written into a private mapping of a file stays there. */
+/* Writes to a private mapping of a file do not reach other mappings. */
 static int is_forbidden(const struct mapping *m, int n)
 {
 	if (m->perms[1] != 'w')

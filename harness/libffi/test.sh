@@ -1,16 +1,16 @@
 #!/bin/bash
-# Runs libffi's own test suite, and our tests beside it, in a guest.
+# Runs libffi's test suite and our additional tests in a guest, and prints the path of a
+# file with the results.
 #   test.sh [--sandbox] [--static] ABI FLAVOUR [NAME.exp...]
-# FLAVOUR: of build.sh; NAME.exp: only these parts of the suite. --sandbox: in a
-# sandbox in which no memory can be both written and executed, even in turn or
-# through two mappings. --static: linked with libffi.a (and with ours only).
-# LIBFFI_TEST_OPTIMIZATION: the compiler's flag, default -O0 and then -O2; KERNEL:
-# which boots, default the one named as the ABI; TRAMPFD_BACKEND: for libtrampfd.
-# The lines of results are in the file that is printed.
+# FLAVOUR is one of build.sh, NAME.exp are parts of the suite. --sandbox: in a sandbox in
+# which memory cannot be written and later executed, also not through two mappings.
+# --static: linked with libffi.a (flavour trampfd only).
+# Environment: LIBFFI_TEST_OPTIMIZATION, compiler flags, default -O0, then -O2; KERNEL,
+# default the one with the name of the ABI; TRAMPFD_BACKEND, for libtrampfd.
 #
-# The programs are compiled once, with ours, and run with the libffi.so of each
-# flavour: the headers are the same but for fficonfig.h, of which one test looks
-# at something that is not (whether a closure's code is the closure itself).
+# The programs are compiled once, with flavour trampfd, and run with the libffi.so of each
+# flavour. The headers are the same except fficonfig.h, which one test reads to find out
+# whether a closure's code is the closure itself.
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/arch.sh
@@ -45,7 +45,7 @@ suite() { # PASS DIRECTORY OUTDIR [NAME.exp...]
 		>"$log-$pass.log" 2>&1 </dev/null
 }
 
-# The shared libraries that a program needs, from where its compiler has them
+# Copies the shared libraries of a program from its compiler's directories.
 copy_libraries() { # PROGRAM
 	local name from
 	for name in $(readelf -d "$1" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p'); do
@@ -96,7 +96,7 @@ run() {
 	rm "$log.tar" "$tar"
 }
 
-# The results, as runtest sums them up, and what maps.c saw
+# Evaluates the results of the programs with runtest, and the results of maps.c.
 judge() {
 	(cd "$programs" && cp ./*.name ./*.compiler "$results/")
 	(cd "$results" && xargs touch <list)

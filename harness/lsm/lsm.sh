@@ -1,11 +1,11 @@
 #!/bin/bash
-# Tries trampfd, and the usual ways to make code at run time, under each
-# security module in enforcing form: harness/lsm/lsm_test.c in a guest of the
-# kernel x86_64-lsm, with the policies of harness/lsm.
-#   lsm.sh            all of it, the kernel too
-#   lsm.sh --build    only the program and the policies
-#   lsm.sh --list     the modules
-#   lsm.sh MODULE     one guest, whose output is TAP
+# Tests trampfd, and the usual ways to make code at run time, under each security module in
+# enforcing mode: runs harness/lsm/lsm_test.c in guests of the kernel x86_64-lsm, with the
+# policies of harness/lsm.
+#   lsm.sh            builds everything, including the kernel, and tests all modules
+#   lsm.sh --build    builds only the program and the policies
+#   lsm.sh --list     prints the modules
+#   lsm.sh MODULE     tests one module; prints TAP
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/arch.sh

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What security modules say to trampfd, and under the same policy to the usual
- * ways of making code at run time.
+ * Whether security modules permit trampfd, and under the same policy the usual ways to
+ * make code at run time.
  *
- * Run by harness/lsm/lsm.sh in a guest for each module, "-f MODULE", with the
- * module's policies as files of the root directory.  Each fixture makes sure
- * that its module is active and its policy in force; each of its tests is a
- * process of its own, which can confine itself for good.
+ * harness/lsm/lsm.sh runs this in a guest for each module, with "-f MODULE" and with the
+ * module's policies in the root directory.  Each fixture checks that its module is active
+ * and loads its policy.  Each test is a process, which can confine itself irreversibly.
  */
 #define _GNU_SOURCE
 #include <linux/landlock.h>
@@ -21,9 +20,9 @@
 #define PAGE		4096
 #define SECURITYFS	"/sys/kernel/security/"
 
-/* The usual ways to make code at run time; 0 if it runs, else the errno. */
+/* The usual ways to make code at run time.  Each returns 0 if the code runs, or the errno. */
 
-/* That of x86_64, as the guest is */
+/* x86_64 code, because the guest is x86_64 */
 static const unsigned char code[] = {
 	0xb8, 42, 0, 0, 0,	/* mov $42, %eax */
 	0xc3,			/* ret */
@@ -99,7 +98,7 @@ static int file_on_tmpfs(void)
 }
 
 /**
- * struct answers - what a module says to each technique: 0 or an errno
+ * struct answers - the result of each technique: 0 or an errno
  */
 struct answers {
 	int memory_rwx;
@@ -121,11 +120,9 @@ static void expect_answers(struct __test_metadata *_metadata, const struct answe
 	EXPECT_EQ(a->program_w_then_x, program_w_then_x());
 }
 
-/* The same of trampfd */
-
 #define SIZE	(8 * PAGE)	/* of code, and of table */
 
-/* Map @fd's trampolines and call each; 0 if they work, else the errno. */
+/* Map the trampolines of @fd and call each.  Return 0 if they work, or the errno. */
 static int use_trampolines(int fd, struct trampfd_create_args args)
 {
 	struct instance in = {
@@ -153,7 +150,7 @@ static int trampolines(void)
 	return err;
 }
 
-/* Make trampolines readable first and executable then; 0 or an errno. */
+/* Map trampolines readable, then make them executable.  Return 0 or an errno. */
 static int trampolines_r_then_x(void)
 {
 	struct instance in = {};
@@ -172,8 +169,6 @@ static int trampolines_r_then_x(void)
 	return err;
 }
 
-/* Setting up */
-
 static bool active(const char *module)
 {
 	char modules[256] = ",";
@@ -188,7 +183,7 @@ static bool active(const char *module)
 	return strstr(modules, name);
 }
 
-/* Give the policy in the file @from to the module; 0, or -1 with errno. */
+/* Load the policy in the file @from.  Return 0, or -1 with errno. */
 static int load(const char *from, const char *to)
 {
 	static char policy[64 * 1024];
@@ -208,7 +203,7 @@ static int load(const char *from, const char *to)
 	return close(out);
 }
 
-/* A reader of the kernel log that begins at its end */
+/* Open the kernel log at its end. */
 static int open_log(void)
 {
 	int fd = open("/dev/kmsg", O_RDONLY | O_NONBLOCK);
@@ -218,9 +213,8 @@ static int open_log(void)
 }
 
 /*
- * Whether a record of what this process did that has all of these words, of
- * which NULL is the end, comes into the log; audit records are written to it a
- * moment later.
+ * Wait for a record of this process in the log that contains all of these words, which
+ * end with NULL.  Return whether it came: audit records are written asynchronously.
  */
 static bool logged(int log, ...)
 {
@@ -268,7 +262,7 @@ static void read_current(char context[64])
 	close(fd);
 }
 
-/* Go into a domain, for good; 0, or -1 with errno. */
+/* Enter a domain irreversibly.  Return 0, or -1 with errno. */
 static int enter(const char *domain)
 {
 	char context[64];
@@ -284,7 +278,7 @@ FIXTURE_SETUP(selinux)
 	ASSERT_TRUE(active("selinux"));
 	mount("selinuxfs", "/sys/fs/selinux", "selinuxfs", 0, NULL);
 	read_current(context);
-	/* As long as there is no policy */
+	/* Before the first policy is loaded */
 	ASSERT_TRUE(strcmp(context, "kernel") ||
 		    !load("/selinux.policy", "/sys/fs/selinux/load"));
 	self->log = open_log();
@@ -384,7 +378,7 @@ TEST_F(selinux, mapping_code_without_execute_is_EACCES_and_audited)
 	EXPECT_TRUE(logged(self->log, "denied  { execute }", "path=\"anon_inode:[trampfd]\"",
 			   "trampfd_t tclass=anon_inode", NULL));
 
-	/* To look at it, and to map the table, is another permission. */
+	/* Reading the file, and mapping the table, need other permissions. */
 	code = mmap(NULL, SIZE, PROT_READ, MAP_PRIVATE, fd, 0);
 	ASSERT_NE(MAP_FAILED, code);
 	EXPECT_EQ(-1, mprotect(code, SIZE, PROT_READ | PROT_EXEC));
@@ -406,8 +400,8 @@ TEST_F(selinux, inherited_descriptor_is_checked_when_it_is_mapped)
 }
 
 /*
- * Go into @domain and receive what a process of closures_t made there: the
- * descriptor, -1 if none came, -2 if something else failed.
+ * Enter @domain and receive a file that a process of closures_t created.  Return the
+ * descriptor, -1 if none arrived, or -2 if something else failed.
  */
 static int receive_in(const char *domain, struct trampfd_create_args *args)
 {
@@ -490,7 +484,7 @@ TEST_F(apparmor, trampolines_work)
 	EXPECT_EQ(0, trampolines_r_then_x());
 }
 
-/* Landlock: a process that may open everything and execute nothing */
+/* Landlock: the process may open all files, but execute none */
 
 FIXTURE(landlock) {};
 
@@ -540,7 +534,7 @@ TEST_F(landlock, trampolines_work)
 	EXPECT_EQ(0, trampolines_r_then_x());
 }
 
-/* Yama: no ptrace() at all */
+/* Yama: no process may use ptrace() */
 
 FIXTURE(yama) {};
 
@@ -614,7 +608,7 @@ TEST_F(lockdown, trampolines_work)
 	EXPECT_EQ(0, trampolines_r_then_x());
 }
 
-/* IMA: ima.policy, which can be loaded once; its file goes with that. */
+/* IMA: ima.policy.  A policy can be loaded only once, so delete the file afterwards. */
 
 FIXTURE(ima) {
 	int log;
@@ -652,8 +646,8 @@ TEST_F(ima, classic_techniques_that_need_no_file_work)
 }
 
 /*
- * A policy that appraises every executable mapping has to leave trampfd out: its
- * file has no signature, and no ->read_iter(), by which IMA would read and hash it.
+ * A policy that appraises all executable mappings needs an exception for trampfd: the file
+ * has no signature, and no ->read_iter() for IMA to hash it.
  */
 TEST_F(ima, trampolines_are_refused_and_audited)
 {
@@ -669,7 +663,7 @@ TEST_F(ima, code_made_executable_later_is_refused_and_audited)
 			   "name=\"[trampfd]\" dev=\"trampfd\"", NULL));
 }
 
-/* The policy has such a rule for user 1. */
+/* The policy appraises all mappings of user 1. */
 TEST_F(ima, trampolines_work_where_the_policy_leaves_them_out)
 {
 	ASSERT_EQ(0, setuid(1));
@@ -678,7 +672,7 @@ TEST_F(ima, trampolines_work_where_the_policy_leaves_them_out)
 	EXPECT_EQ(EACCES, memfd_twice());
 }
 
-/* IPE: its policy of boot, and signed ones */
+/* IPE: the boot policy and signed ones */
 
 FIXTURE(ipe) {
 	int log;
@@ -690,10 +684,10 @@ FIXTURE_VARIANT(ipe) {
 	const struct answers *classic;
 };
 
-/* IPE asks where the program is from, and not whether its pages are as there. */
+/* IPE checks the origin of a program, not whether its pages were modified. */
 static const struct answers trusted_programs_alone = { EACCES, EACCES, EACCES, EACCES, 0 };
 
-/* No rule: refused as anonymous memory is */
+/* Without a rule, trampfd is refused like anonymous memory. */
 FIXTURE_VARIANT_ADD(ipe, boot) {
 	.policy = "boot",
 	.trampolines = EACCES,
@@ -753,7 +747,7 @@ TEST_F(ipe, trampolines_are_answered_as_the_policy_says)
 int main(int argc, char **argv)
 {
 	mount("securityfs", SECURITYFS, "securityfs", 0, NULL);
-	/* No record is to be left out of the log. */
+	/* Do not let the kernel suppress records. */
 	write_file("/proc/sys/kernel/printk_ratelimit", "0");
 	return test_harness_run(argc, argv);
 }

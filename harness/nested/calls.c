@@ -45,7 +45,7 @@ static int sort_descending(void)
 	return calls && numbers[0] == 5 && numbers[2] == 3 && numbers[4] == 1;
 }
 
-/* At each depth a function of its own; the deepest calls all. */
+/* Take the address of a nested function at each depth; call all at the deepest. */
 static long sum_of_depths(int depth, long (*above)(long))
 {
 	long mine = depth;
@@ -87,7 +87,7 @@ static int in_threads(void)
 	return sum == 20 * THREADS;
 }
 
-/* Out of a nested function, over the frames of others */
+/* Leave a nested function over the frames of others. */
 static int jump_once(int depth, jmp_buf *to)
 {
 	int value = depth + 1;
@@ -135,7 +135,7 @@ out:
 	return left == TIMES && sort_descending();
 }
 
-/* The frames that an exception ends free what is theirs. */
+/* Frames that an exception unwinds free their trampolines. */
 static int throw_once(int depth, int value)
 {
 	void throw_it(void)

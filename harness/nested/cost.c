@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What nested functions cost: for a million calls that each make one, of which no other is
- * in use (flat), or a thousand are (deep), and at the depth that is worst (worst), a
- * line of
+ * Measures nested functions: a million calls that each make one while no other is in use
+ * (flat), while a thousand are in use (deep), and at the most expensive depth (worst).
+ * Prints for each pattern a line
  *
  *	PATTERN  nanoseconds each  calls that map each  mappings that are W and X  KiB
  *
- * In a guest with ICOUNT, a nanosecond is an instruction.  Linked with --wrap for what
- * maps; KiB: of memory, more than at the beginning.
+ * In a guest with ICOUNT, a nanosecond is an instruction.  The linker's --wrap counts calls
+ * that map memory.  KiB is the increase of memory.
  */
 #include <stdarg.h>
 #include <stdio.h>
@@ -107,7 +107,7 @@ static __attribute__((noipa)) void make_one(long value)
 	call(count);
 }
 
-/* With @depth of them in use */
+/* While @depth of them are in use */
 static void at_depth(int depth, void (*f)(void *), void *arg)
 {
 	void deeper(void)
@@ -154,7 +154,7 @@ int main(int argc, char *argv[])
 	struct run run = { .nr = argc > 1 ? atol(argv[1]) : 1000000 }, worst = { 0 };
 	int depth;
 
-	/* Buffers of stdio's, before anything counts */
+	/* Let stdio allocate its buffers before the measurement. */
 	rwx();
 	memory();
 	base = memory();

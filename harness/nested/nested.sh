@@ -1,12 +1,12 @@
 #!/bin/bash
-# Nested functions of C, Fortran and Ada whose addresses are taken, compiled with
-# -ftrampoline-impl=heap, in a guest: with the run-time of GCC's own library, and with
-# libtrampfd-gcc; free, and in a sandbox in which no memory can be both written and
-# executed. Prints a table, and fails if with ours one does not work in both.
+# Tests nested functions of C, Fortran and Ada whose addresses are taken, compiled with
+# -ftrampoline-impl=heap, in a guest: with libgcc and with libtrampfd-gcc; without a sandbox,
+# and in a sandbox in which memory cannot be written and later executed. Prints a table, and
+# fails unless all work in both with libtrampfd-gcc.
 #   nested.sh [ABI...]          default: x86_64 and arm64, for which GCC has this option
 #   nested.sh --cost [ABI...]   also measures a million calls that each make one
 #   nested.sh --quick [ABI...]  only C and C++, without the compilers of Fortran and Ada
-# From the environment: GCC, a suffix of the compilers, such as -16; default -14
+# Environment: GCC, the suffix of the compilers, such as -16; default -14
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/arch.sh
@@ -17,7 +17,7 @@
 here=$ROOT/harness/nested
 gcc=${GCC:--14}
 
-# Debian has no unversioned names for all of them.
+# Debian does not have unversioned names of all compilers.
 compilers() { # ABI
 	local prefix
 	prefix=$(fact cc "$1")
@@ -66,7 +66,7 @@ guest() { # KERNEL ARGUMENT...
 		</dev/null
 }
 
-# Programs, free and in the sandbox, with each run-time
+# Runs the programs without and in the sandbox, with each run-time.
 check() { # ABI
 	local kernel bad programs=(calls quadrature sorting)
 	[ -z "$quick" ] || programs=(calls)

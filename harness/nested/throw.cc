@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0
-/* For calls.c: what throws and catches */
+/* Functions that throw and catch, for calls.c */
 
 extern "C" {
 
@@ -18,7 +18,7 @@ int catch_from(void (*f)(void))
 	return -1;
 }
 
-/* With something to do when an exception passes */
+/* Has a destructor to run when an exception passes. */
 void pass_through(void (*f)(void))
 {
 	struct counter {

@@ -1,17 +1,17 @@
 #!/bin/bash
-# Runs a command in the tool root: a Debian 13 below $CACHE that has compilers,
-# QEMU and all else that the harness uses, so that the machine needs nothing but
-# mmdebstrap. harness/env.sh sends every script here. The root is made when there
-# is none, and gets what is missing of packages.txt.
+# Runs a command in the tool root: a Debian 13 below $CACHE with compilers, QEMU and
+# everything else that the harness needs. The machine itself needs only mmdebstrap.
+# harness/env.sh restarts every script here. Creates the root if there is none, and
+# installs missing packages of packages.txt.
 #   enter.sh COMMAND [ARGUMENT...]   in this directory, with this environment
-#   enter.sh --update                also bring the packages up to date
-# The command sees the checkout, the cache, $HOME, /tmp and the directory that it
-# is started in where they are outside; all other files are the root's.
+#   enter.sh --update                updates the packages
+# The checkout, the cache, $HOME, /tmp and the current directory have the same paths in
+# the root as outside. All other files are those of the root.
 #
-# Root enters by chroot(8) in a mount namespace of its own. Another user does so in
-# a user namespace too, with the subordinate IDs of /etc/subuid and /etc/subgid.
-# From the environment: TRAMPFD_CACHE, and TRAMPFD_MIRROR where packages come from,
-# by default where the machine has its own.
+# Uses chroot(8) in a mount namespace; if the user is not root, also in a user namespace
+# with the subordinate IDs of /etc/subuid and /etc/subgid.
+# Environment: TRAMPFD_CACHE; TRAMPFD_MIRROR, a mirror of Debian, by default that of the
+# machine.
 set -eu -o pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
@@ -19,23 +19,24 @@ checkout=${here%/harness/root}
 cache=${TRAMPFD_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/trampfd}
 root=$cache/root
 log=$cache/root.log
-space=6 # GiB that the root takes, and a little
-# A file of the root's for every list that it has had: two checkouts may share it.
+space=6 # GiB
+# A file in the root for each package list that was installed, because checkouts with
+# different lists may share the root.
 state=var/lib/trampfd-root
 mark=$state/$(cat "$here/packages.txt" "$here/preferences" | sha256sum | cut -c1-16)
 
 say() { printf '%s\n' "$*" >&2; }
 die() { say "error: $*"; exit 1; }
 
-# For a user: this user is root there, and has the subordinate IDs beside.
+# In a user namespace, this user is root and also has the subordinate IDs.
 namespace=(unshare --mount)
 if [ "$(id -u)" != 0 ]; then
 	namespace+=(--user --map-root-user --map-auto)
 elif ! unshare --mount true 2>/dev/null; then
-	namespace+=(--propagation unchanged) # in a chroot that is no mount point
+	namespace+=(--propagation unchanged) # a chroot whose / is not a mount point
 fi
 
-# Mounts end with the namespace, whatever ends the command.
+# The kernel removes the mounts with the namespace, however the command ends.
 run_in() { # ROOT COMMAND...
 	local in=$1
 	shift
@@ -55,14 +56,14 @@ exec=()
 check_namespaces() {
 	[ "$(id -u)" != 0 ] || return 0
 	command -v newuidmap >/dev/null ||
-		die "without root the tool root needs user namespaces:" \
+		die "users other than root need user namespaces for the tool root:" \
 			"install the package uidmap, or run this as root"
 	[ "$(grep -lE "^($(id -un)|$(id -u)):" /etc/subuid /etc/subgid 2>/dev/null | wc -l)" = 2 ] ||
 		die "$(id -un) has no subordinate IDs in /etc/subuid and /etc/subgid:" \
 			"usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $(id -un)," \
 			"or run this as root"
 	"${namespace[@]}" true 2>/dev/null ||
-		die "this system lets $(id -un) make no user namespaces" \
+		die "this system does not permit $(id -un) to create user namespaces" \
 			"(sysctl kernel.unprivileged_userns_clone," \
 			"kernel.apparmor_restrict_unprivileged_userns, user.max_user_namespaces):" \
 			"allow them, or run this as root"
@@ -86,7 +87,7 @@ mirror() {
 	# shellcheck disable=SC2016 # apt's $
 	[ -n "$mirror" ] || mirror=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null |
 		sort -u | grep -m 1 '/debian/$') ||
-		die "no mirror of Debian's packages is known: set TRAMPFD_MIRROR to one that has trixie," \
+		die "cannot find a mirror of Debian: set TRAMPFD_MIRROR to one that has trixie," \
 			"trixie-backports and sid"
 	echo "${mirror%/}"
 }
@@ -100,10 +101,10 @@ failed() { # WHAT
 	grep -E '^(E|Err|W|mmdebstrap|tar|dpkg):?' "$log" | tail -n 6 >&2 || :
 	die "$1
   Is there a network, and does the mirror have trixie, trixie-backports and sid?
-  Nothing that worked was changed; the next command tries again. Log: $log"
+  The existing root is unchanged; the next command tries again. Log: $log"
 }
 
-# How the machine's own apt reaches its mirror: proxies, what it trusts
+# Prints the options with which the machine's apt reaches its mirror, such as proxies.
 acquire() {
 	apt-config dump 2>/dev/null |
 		grep -E '^Acquire::(Check|Max-ValidTime|Retries|https?|Proxy)' || :
@@ -125,14 +126,14 @@ make_root() { # ROOT
 	fi
 }
 
-# apt fetches all before it changes anything.
+# apt downloads all packages before it changes anything.
 install_packages() { # ROOT
 	local packages
 	mapfile -t packages < <(sed -n '/^[a-z]/p' "$here/packages.txt")
 	sources trixie trixie-updates trixie-backports sid |
 		run_in "$1" tee /etc/apt/sources.list >/dev/null
 	run_in "$1" tee /etc/apt/preferences.d/trampfd <"$here/preferences" >/dev/null
-	# Not in a namespace: the same owner
+	# Outside of the namespace, so that the owner is the same
 	[ ! -e /etc/resolv.conf ] || cp -fL /etc/resolv.conf "$1/etc/resolv.conf"
 	run_in "$1" dpkg --configure -a
 	run_in "$1" apt-get update
@@ -144,7 +145,7 @@ install_packages() { # ROOT
 	run_in "$1" touch "/$mark"
 }
 
-# How far apt is, by its log: every 20 s, on a terminal each second
+# Shows the progress of apt from its log: every 20 s, on a terminal each second.
 show_progress() {
 	local every=20 next end='\n'
 	if [ -t 2 ]; then every=1 end='  \r'; fi
@@ -170,7 +171,7 @@ logged() { # WHAT COMMAND...
 	local status progress
 	show_progress 7>&- &
 	progress=$!
-	set +e # in a condition bash would go on after a failure
+	set +e # in a condition bash would ignore set -e
 	(set -e; "${@:2}") >>"$log" 2>&1 </dev/null
 	status=$?
 	set -e
@@ -185,7 +186,7 @@ open_root() {
 	mkdir -p "$cache"
 	exec 7>"$root.lock"
 	flock -n 7 || {
-		say "waiting for another command that changes the tool root $root ..."
+		say "waiting for another command that is changing the tool root $root ..."
 		flock 7
 	}
 	[ ! -e "$root/$mark" ] || [ -n "$update" ] || return 0

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154 # logged() sets $status
-# Sourced after env.sh by what few people run: installs packages into the tool root at
-# their first use, which packages.txt would have everyone wait for.
+# Sourced after env.sh by scripts that few people run: installs packages into the tool root
+# at their first use, instead of for everyone by packages.txt.
 
 need_packages() { # PACKAGE...
 	local installed log=$CACHE/root-need.log status
@@ -10,7 +10,7 @@ need_packages() { # PACKAGE...
 	flock 7
 	say "installing into the tool root: $* (log: $log)"
 	logged "$log" install_needed "$@"
-	[ "$status" = 0 ] || die "apt-get could not install them: is there a network?" \
+	[ "$status" = 0 ] || die "apt-get could not install $*: is there a network?" \
 		"$(grep -m1 '^E:' "$log") (log: $log)"
 	exec 7>&-
 }

@@ -1,13 +1,13 @@
 #!/bin/bash
-# Cuts the series as it is mailed, and says how much each patch adds. Each
-# series/patches/NN-NAME.txt, in their order, is a patch: its message, a line
-# "---", and what belongs to it, a line each:
-#   - files, or directories/, of the checkout that are new to the kernel tree
-#   - hunks of series/hunks
-# Those of series/backport-<base> take the place of their namesakes.
-# Each file and each hunk belongs to one patch. Of our entry in MAINTAINERS a
-# patch adds the lines F: that no earlier one has files for.
-#   series.sh [DIRECTORY]   where to, default build/series
+# Generates the patches to be mailed, and prints how much each adds. Each
+# series/patches/NN-NAME.txt is a patch, in this order: its message, a line "---", and a
+# line for each
+#   - file, or directory/, of the checkout that is new to the kernel tree
+#   - hunk of series/hunks
+# Files of series/backport-<base> replace those of the same name.
+# Each file and each hunk belongs to one patch. If a patch adds files, it also adds their
+# lines F: of our entry in MAINTAINERS.
+#   series.sh [DIRECTORY]   writes to DIRECTORY, default build/series
 # shellcheck source=harness/env.sh
 . "$(dirname "$0")/../env.sh"
 # shellcheck source=harness/kernel/overlay.sh
@@ -17,7 +17,7 @@ mapfile -t texts < <(names_of_base series/patches | while read -r text; do of_ba
 repository=$WORK/series/linux
 fitted=$WORK/series/ours
 dest=${1:-$WORK/series}
-# of the signs that git takes in names; not shown to anyone but git
+# A tag: git does not permit all characters of a version in names.
 base=base-$(dpkg-query -W -f '${Version}' "$package" | tr -c 'A-Za-z0-9.\n-' _)
 
 message() { sed '/^---$/,$d' "$1"; } # PATCH
@@ -28,7 +28,7 @@ things() {
 	ours .
 }
 
-# Every file and hunk with its patch.
+# Prints each file and hunk with its patch.
 assign() {
 	local patch name
 	for patch in "${texts[@]}"; do
@@ -36,7 +36,7 @@ assign() {
 			# shellcheck disable=SC2016 # the $ are awk's
 			things | awk -v name="$name" -v patch="${patch##*/}" '
 				$0 == name || (name ~ "/$" && index($0, name) == 1) { print patch, $0; found = 1 }
-				END { exit !found }' || die "${patch#"$ROOT/"} names $name, which there is not"
+				END { exit !found }' || die "${patch#"$ROOT/"} names $name, which does not exist"
 		done < <(content "$patch")
 	done
 }
@@ -49,11 +49,11 @@ check_assignment() {
 	[ -z "$wrong" ] || die "more than one patch in series/patches names $(xargs <<<"$wrong")"
 }
 
-# Nobody's configuration has a say in what comes out.
+# The user's configuration does not affect the patches.
 git() { GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_NOSYSTEM=1 command git -C "$repository" "$@"; }
 checkout_git() { command git -c safe.directory="$ROOT" -C "$ROOT" "$@"; }
 
-# The commit of Debian's sources: the same hash for everyone.
+# Commits Debian's sources, with the same hash on every machine.
 import() {
 	local start=$SECONDS
 	! git rev-parse -q --verify "$base" >/dev/null 2>&1 || return 0
@@ -63,7 +63,7 @@ import() {
 		die "cannot unpack $tarball: reinstall the package $package"
 	git init -q -b trampfd
 	git config gc.auto 0
-	git config core.trustctime false # links to the files are made and removed
+	git config core.trustctime false # hard links to the files change their ctime
 	git add -f .
 	GIT_AUTHOR_NAME=$package GIT_AUTHOR_EMAIL='' GIT_AUTHOR_DATE='@0 +0000' \
 		GIT_COMMITTER_NAME=$package GIT_COMMITTER_EMAIL='' GIT_COMMITTER_DATE='@0 +0000' \
@@ -72,18 +72,19 @@ import() {
 	say "imported in $(elapsed "$start")"
 }
 
-# Who submits and signs: the name and address in git's configuration. To sign is to
-# certify (the DCO in submitting-patches.rst), which nobody can do for another: without
-# them the patches have no Signed-off-by. The date is that of the last commit.
+# Sets the author and committer: the name and address of git's configuration. Without
+# these the patches have no Signed-off-by, because only the submitter can certify the DCO
+# (submitting-patches.rst). The date is that of the last commit.
 identify() {
-	checkout_git rev-parse -q --verify HEAD >/dev/null || die "$ROOT is no git checkout with a commit: a patch has a date"
+	checkout_git rev-parse -q --verify HEAD >/dev/null ||
+		die "$ROOT is not a git checkout with a commit, whose date the patches get"
 	export GIT_AUTHOR_NAME GIT_AUTHOR_EMAIL GIT_AUTHOR_DATE GIT_COMMITTER_NAME GIT_COMMITTER_EMAIL GIT_COMMITTER_DATE
 	if GIT_AUTHOR_NAME=$(checkout_git config user.name) && GIT_AUTHOR_EMAIL=$(checkout_git config user.email); then
 		signoff=--signoff
 	else
 		signoff='' GIT_AUTHOR_NAME=submitter GIT_AUTHOR_EMAIL=submitter@localhost
 		say "git's configuration has no user.name and user.email: the patches have no Signed-off-by," \
-			"which the submitter has to add, and say From: $GIT_AUTHOR_NAME <$GIT_AUTHOR_EMAIL>"
+			"which the submitter must add, and From: $GIT_AUTHOR_NAME <$GIT_AUTHOR_EMAIL>"
 	fi
 	GIT_AUTHOR_DATE=$(checkout_git log -1 --format=%cI)
 	GIT_COMMITTER_NAME=$GIT_AUTHOR_NAME GIT_COMMITTER_EMAIL=$GIT_AUTHOR_EMAIL GIT_COMMITTER_DATE=$GIT_AUTHOR_DATE

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Puts the decoder of trampfd_create into a tree of strace.
+"""Adds the decoder of trampfd_create to a source tree of strace.
 
-Files are added; the lists that have to name them get a line each, in their order, so that
-this does not depend on a release.  "git diff" in the tree is then the patch to be sent.
+Copies files, and inserts a line into each list that has to name them, in sorted order, so
+that this works with any release.  "git diff" in the tree is the patch to send.
 
     apply.py TREE
 """
@@ -22,7 +22,7 @@ def edit(path, change):
     text = path.read_text()
     changed = change(text)
     if changed == text:
-        sys.exit(f"{path}: nothing to be added to")
+        sys.exit(f"{path}: found no place to insert a line")
     path.write_text(changed)
 
 

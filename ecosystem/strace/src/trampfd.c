@@ -57,7 +57,7 @@ SYS_FUNC(trampfd_create)
 		return 0;
 	}
 
-	/* What the kernel has filled in */
+	/* The fields that the kernel has set */
 	if (!syserror(tcp) && !umove(tcp, addr, &args)) {
 		tprint_value_changed();
 		tprint_struct_begin();

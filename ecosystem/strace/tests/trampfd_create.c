@@ -40,7 +40,7 @@ sys_trampfd_create(const void *args, kernel_ulong_t size)
 	return rc;
 }
 
-/* What the kernel filled in; an injected value has no kernel behind it. */
+/* Print the output fields; with an injected return value, they are unchanged. */
 static void
 print_result(const struct trampfd_create_args *args, const char *abi,
 	     kernel_ulong_t size, long rc)
@@ -64,7 +64,7 @@ main(void)
 	} *const large = tail_alloc(sizeof(*large));
 	long rc;
 
-	/* No structure, or one that cannot be one or be read */
+	/* NULL, a size that is too small, and an unreadable structure */
 	sys_trampfd_create(NULL, sizeof(*args));
 	printf("trampfd_create(NULL, %zu) = %s" INJ_STR,
 	       sizeof(*args), errstr);
@@ -74,7 +74,7 @@ main(void)
 	printf("trampfd_create(%p, %zu) = %s" INJ_STR,
 	       args + 1, sizeof(*args), errstr);
 
-	/* All values that have no name */
+	/* Values without a name */
 	fill_memory(args, sizeof(*args));
 	args->flags = 0xfacefeeddeadbeefULL;
 	args->abi = 6;
@@ -89,7 +89,7 @@ main(void)
 	       ", data_reg=65535, scratch_reg=1, stride=3737845741}");
 	print_result(args, "0x6 /* TRAMPFD_ABI_??? */", sizeof(*args), rc);
 
-	/* A request; where a kernel answers, it says which ABI this is. */
+	/* A valid request.  If it succeeds, the kernel sets the ABI. */
 	static const char * const abis[] = {
 		"TRAMPFD_ABI_CALLER", "TRAMPFD_ABI_X86_64", "TRAMPFD_ABI_I386",
 		"TRAMPFD_ABI_ARM64", "TRAMPFD_ABI_ARM", "TRAMPFD_ABI_RISCV64"

@@ -56,7 +56,7 @@ patched_source() {
 	autoreconf -fi
 }
 
-# As debian/rules does
+# The same options as debian/rules
 flags() { # NAME
 	DEB_BUILD_MAINT_OPTIONS='' dpkg-architecture -a"$debarch" -f -c dpkg-buildflags --get "$1"
 }

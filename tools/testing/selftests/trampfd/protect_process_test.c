@@ -31,7 +31,7 @@ static void ignore(int sig)
 {
 }
 
-/* The memory of a page of the table fails, of which the child has its own copy. */
+/* Poison the child's own copy of a page of the table. */
 static void poison_table(struct __test_metadata *_metadata, void *arg)
 {
 	struct instance *in = arg;

@@ -51,7 +51,7 @@ static const struct abi_mode *some_mode(void)
 	return &abi_modes[below(n)];
 }
 
-/* 0 (the smallest), or a stride of which each is half as likely as the one before */
+/* A random stride, or 0; each is half as likely as the next smaller one */
 static uint32_t some_stride(uint32_t stride)
 {
 	if (below(3) == 0)

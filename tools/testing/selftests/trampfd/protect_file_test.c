@@ -165,10 +165,11 @@ static void wait_for_kill(struct __test_metadata *_metadata, void *arg)
 
 TEST_F(protect, pidfd_getfd)
 {
-	pid_t pid = begin_child(_metadata, wait_for_kill, NULL);
 	int status, pidfd, fd, memory = memory_file();
 	struct instance in = self->in;
+	pid_t pid;
 
+	pid = begin_child(_metadata, wait_for_kill, NULL);
 	pidfd = syscall(__NR_pidfd_open, pid, 0);
 	ASSERT_GE(pidfd, 0);
 	fd = syscall(__NR_pidfd_getfd, pidfd, memory, 0);

@@ -24,7 +24,10 @@ struct elf {
 	size_t size;
 };
 
-/* The address of @symbol.  Bit 0 of a function's value marks Thumb code (AAELF32, "Symbol Values"). */
+/*
+ * The address of @symbol.  Bit 0 of a function's value marks Thumb code (AAELF32, "Symbol
+ * Values").
+ */
 static uintptr_t address_of(const struct elf_symbol *symbol)
 {
 #if defined(__arm__)

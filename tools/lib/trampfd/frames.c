@@ -22,6 +22,7 @@
 #define DW_CFA_OFFSET(reg)	(0x80 | (reg))
 #define DW_CFA_DEF_CFA		0x0c
 #define DW_CFA_DEF_CFA_EXPR	0x0f
+#define DW_CFA_VAL_OFFSET	0x14
 #define DW_OP_DUP		0x12
 #define DW_OP_SWAP		0x16
 #define DW_OP_AND		0x1a
@@ -64,6 +65,18 @@ static const uint8_t caller[] = { DW_CFA_DEF_CFA, 31, 0 };
 #elif defined(__riscv)
 #define COLUMN		1
 static const uint8_t caller[] = { DW_CFA_DEF_CFA, 2, 0 };
+#elif defined(__powerpc64__)
+#define COLUMN		65	/* LR */
+static const uint8_t caller[] = { DW_CFA_DEF_CFA, 1, 0 };
+#elif defined(__s390x__)
+#define COLUMN		14
+/* A frame begins 160 bytes above the stack pointer of its caller: 20 words. */
+static const uint8_t caller[] = {
+	DW_CFA_DEF_CFA, 15, 0x80 | 160 % 128, 160 / 128, DW_CFA_VAL_OFFSET, 15, 20
+};
+#elif defined(__loongarch__)
+#define COLUMN		1
+static const uint8_t caller[] = { DW_CFA_DEF_CFA, 3, 0 };
 #endif
 
 #ifdef COLUMN

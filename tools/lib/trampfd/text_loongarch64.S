@@ -10,10 +10,10 @@
 	jr	\scratch
 	.endm
 
-	.macro	trampoline_slot data
+	.macro	trampoline_slot data, scratch
 	pcaddu18i \data, TABLE_OFFSET >> 18
-	ld.d	$t0, \data, 8
-	jr	$t0
+	ld.d	\scratch, \data, 8
+	jr	\scratch
 	break	0
 	.endm
 
@@ -22,7 +22,8 @@
 	.endm
 
 	text_begin 65536
-	text	MODE_SLOT, 20, 12, 16, LARGE, trampoline_slot $t8
+	text	MODE_SLOT, 20, 12, 16, LARGE, trampoline_slot $t8, $t0
+	text	MODE_SLOT, 12, 20, 16, LARGE, trampoline_slot $t0, $t8
 	data	20, LARGE
 	text	MODE_DATA, 12, 20, 16, LARGE, trampoline_data $t0, $t8
 	data	4, SMALL

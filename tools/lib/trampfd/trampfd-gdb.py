@@ -189,6 +189,9 @@ class Unwinder(gdb.unwinder.Unwinder):
         "aarch64": ("sp", "pc", "x30"),
         "arm": ("sp", "pc", "lr"),
         "riscv:rv64": ("sp", "pc", "ra"),
+        "powerpc:common64": ("r1", "pc", "lr"),
+        "s390:64-bit": ("r15", "pswa", "r14"),
+        "Loongarch64": ("r3", "pc", "r1"),
     }
 
     def __init__(self):

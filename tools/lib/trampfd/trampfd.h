@@ -105,7 +105,7 @@ enum trampfd_backend {
  * s390x        DATA  r0, r2 to r6                      r1
  *              SLOT  r0                                r1
  * loongarch64  DATA  t8, a0 to a7; t0                  t0; t8
- *              SLOT  t8                                t0
+ *              SLOT  t8; t0                            t0; t8
  * ===========  ====  ================================  =====================
  */
 struct trampfd_pool_attr {

@@ -26,9 +26,24 @@
 #define INSTRUCTIONS	4
 #elif defined(__riscv)
 #define INSTRUCTIONS	5
+#elif defined(__powerpc64__)
+#define INSTRUCTIONS	5
+#define INSTRUCTIONS_OF_SLOT	4
+#elif defined(__s390x__)
+#define INSTRUCTIONS	3
+#define INSTRUCTION_SIZE	6	/* but the last */
+#elif defined(__loongarch__)
+#define INSTRUCTIONS	4
+#define INSTRUCTIONS_OF_SLOT	3
 #endif
 
-#ifdef INSTRUCTIONS	/* of a trampoline of mode DATA or SLOT */
+#ifdef INSTRUCTIONS	/* of a trampoline of mode DATA, and of SLOT if that does not say */
+#ifndef INSTRUCTIONS_OF_SLOT
+#define INSTRUCTIONS_OF_SLOT	INSTRUCTIONS
+#endif
+#ifndef INSTRUCTION_SIZE
+#define INSTRUCTION_SIZE	4
+#endif
 #include "backends.h"
 
 /* Functions of libgcc, under names that checkpatch accepts */
@@ -161,11 +176,22 @@ static void *pc_of(ucontext_t *uc, void *to)
 	unsigned long long *pc = &uc->uc_mcontext.pc;
 #elif defined(__riscv)
 	unsigned long *pc = &uc->uc_mcontext.__gregs[REG_PC];
+#elif defined(__powerpc64__)
+	unsigned long *pc = &uc->uc_mcontext.gp_regs[PT_NIP];
+#elif defined(__s390x__)
+	unsigned long *pc = &uc->uc_mcontext.psw.addr;
+#elif defined(__loongarch__)
+	unsigned long long *pc = &uc->uc_mcontext.__pc;
 #endif
 	void *was = (void *)(uintptr_t)*pc;
 
 	if (to)
 		*pc = (uintptr_t)to;
+#if defined(__powerpc64__)
+	/* Where a function is called by its address, that is in r12. */
+	if (to)
+		uc->uc_mcontext.gp_regs[12] = (uintptr_t)to;
+#endif
 	return was;
 }
 
@@ -195,6 +221,12 @@ asm("	.pushsection .text\n"
 "	.4byte	0x17\n"		/* lpad 0 */
 "	ebreak\n"
 "	.option	pop\n"
+#elif defined(__powerpc64__)
+"	trap\n"
+#elif defined(__s390x__)
+"	.short	0\n"		/* no instruction */
+#elif defined(__loongarch__)
+"	break	0\n"
 #endif
 "	.popsection\n");
 void traps(int unused) asm("traps");
@@ -208,7 +240,7 @@ static void interrupt_at_each_instruction(void *t, int nr)
 	sigaction(SIGILL, &action, NULL);
 	action.sa_sigaction = interrupt;
 	sigaction(SIGUSR1, &action, NULL);
-	for (resume = t; resume < (char *)t + nr * 4; resume += 4)
+	for (resume = t; resume < (char *)t + nr * INSTRUCTION_SIZE; resume += INSTRUCTION_SIZE)
 		call_from_here((void *)traps);
 }
 #endif
@@ -247,7 +279,8 @@ TEST_F(backend, unwinders_find_caller)
 	for (i = 0; i < SOME; i++)
 		alloc(NULL, i);
 	EXPECT_EQ(0, lost_callers(NULL, target, INSTRUCTIONS));
-	EXPECT_EQ(0, lost_callers(trampfd_pool_create(&attr), target, INSTRUCTIONS));
+	EXPECT_EQ(0, lost_callers(trampfd_pool_create(&attr), target,
+				  INSTRUCTIONS_OF_SLOT));
 #ifdef HAS_PUSH
 	EXPECT_EQ(0, lost_callers(create(TRAMPFD_MODE_PUSH, 0), target_of_push, INSTRUCTIONS + 1));
 #endif

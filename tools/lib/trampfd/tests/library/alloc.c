@@ -66,7 +66,7 @@ static const char *library_registers(void)
 #elif defined(__s390x__)
 	return "DATA r0 r2 r3 r4 r5 r6 SLOT r0 ";
 #elif defined(__loongarch__)
-	return "DATA t8 t0 a0 a1 a2 a3 a4 a5 a6 a7 SLOT t8 ";
+	return "DATA t8 t0 a0 a1 a2 a3 a4 a5 a6 a7 SLOT t8 t0 ";
 #endif
 }
 

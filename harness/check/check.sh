@@ -1,7 +1,8 @@
 #!/bin/bash
 # Runs every check, the quick ones first, and counts the results in its last line. If a
 # check fails, the others still run.
-#   check.sh [--all] [ARCH...]            default: every architecture
+#   check.sh [--all] [ARCH...]            default: every architecture, those that are
+#                                         `brief` in arches.toml with a test of each promise
 #   check.sh [--all] --kernels KERNEL...  only the checks in these kernels, such as
 #                                         x86_64, arm64-64k or i386-without-trampfd
 # If BASE is set, uses only this base. Otherwise uses the first of series/bases, and the
@@ -117,12 +118,10 @@ test_kernel() { # KERNEL
 	library_tests "$1"
 }
 
-# A script for the guest: runs all tests, then looks for leaks. kmemleak reports only
-# objects older than some seconds (kmemleak.rst).
-suite_script() { # ABI
-	local test
-	echo '#!/bin/sh'
-	for test in $(programs_in "$WORK/selftests/$1"); do echo "/$1/$test"; done
+# A script for the guest: runs tests, then looks for leaks. kmemleak reports only objects
+# older than some seconds (kmemleak.rst).
+suite_script() { # PATH...
+	printf '%s\n' '#!/bin/sh' "$@"
 	cat <<-'END'
 		leaks=/sys/kernel/debug/kmemleak
 		[ -e $leaks ] || exit 0
@@ -139,20 +138,42 @@ suite_script() { # ABI
 	END
 }
 
+# Runs selftests in one boot.
+guest_suite() { # NAME KERNEL ABI TEST...
+	local name=$1 kernel=$2 abi=$3 dir=$WORK/selftests/$3 files test TIMEOUT=${TIMEOUT:-3600}
+	export TIMEOUT
+	shift 3
+	suite_script "${@/#//$abi/}" >"$dir/suite"
+	files=$(for test; do echo "$dir/$test:$abi/$test"; done | xargs)
+	FILES=$files guest_tap "$name, $abi on $kernel" '' "$kernel" "$dir/suite"
+}
+
 # Runs all tests in one boot of a kernel with debugging options, whose messages are
 # failures (harness/guest/vm.sh), and the library's tests with few trampolines.
 test_checkers() { # KERNEL
-	local abi abis test script files TIMEOUT=${TIMEOUT:-3600} quick=--quick
+	local abi abis tests TIMEOUT=${TIMEOUT:-3600} quick=--quick
 	export TIMEOUT
 	guest_kunit "$1"
 	abis=$(fact abis "$1")
 	for abi in $abis; do
-		script=$WORK/selftests/$abi/suite files=
-		suite_script "$abi" >"$script"
-		for test in $(programs_in "$WORK/selftests/$abi"); do files+=" $WORK/selftests/$abi/$test:$abi/$test"; done
-		FILES=$files guest_tap "all selftests, $abi on $1" '' "$1" "$script"
+		mapfile -t tests < <(programs_in "$WORK/selftests/$abi")
+		guest_suite "all selftests" "$1" "$abi" "${tests[@]}"
 	done
 	library_tests "$1"
+}
+
+# The instructions of a call are those of sequences.py, so that its cost needs no run.
+check_briefly() { # ARCH
+	local abi tests
+	abi=$(fact abis "$1")
+	guest_kunit "$1"
+	check "trampolines as the assembler makes them, $abi on $1" \
+		"$ROOT/harness/check/sequences.sh" "$1" "$abi"
+	mapfile -t tests < <(grep -xE "(call|create|isolation|map|protect_.*|share|$abi)_test" \
+		"$WORK/selftests/$abi/tests")
+	guest_suite "selftests of each promise" "$1" "$abi" "${tests[@]}"
+	guest_tap "library_test, $abi on $1" '' "$1" "$WORK/library/$abi/library_test" --quick
+	check "guest: panic is reported, $1" "$ROOT/harness/check/self-test.sh" panic_is_reported "$1"
 }
 
 answers_enosys() { # ARCH ABI
@@ -287,8 +308,12 @@ while :; do
 	shift
 done
 case "$*" in *-*) kernels=yes ;; esac
-# shellcheck disable=SC2046 # words
-[ $# != 0 ] || set -- $(fact --arches)
+brief=()
+if [ $# = 0 ]; then
+	# shellcheck disable=SC2046 # words
+	set -- $(fact --arches)
+	[ -n "$all" ] || for arch; do [ -z "$(fact brief "$arch")" ] || brief+=("$arch"); done
+fi
 # The variants of a kernel to check
 variants_of() { # ARCH
 	if [ -z "$kernels" ] || [ -n "$all" ]; then fact variants "$1"; fi
@@ -341,6 +366,10 @@ for abi in $all_abis; do
 done
 for arch; do
 	check "kernel $arch" "$ROOT/harness/kernel/kernel.sh" "$arch"
+	if [[ " ${brief[*]} " == *" $arch "* ]]; then
+		check_briefly "$arch"
+		continue
+	fi
 	check "no warnings in our objects, $arch" "$ROOT/harness/kernel/kernel.sh" --lint "$arch"
 	check "second build builds nothing, $arch" "$ROOT/harness/check/self-test.sh" second_build_builds_nothing "$arch"
 	for name in status_is_the_programs output_is_exact input_is_exact panic_is_reported oops_is_reported \

@@ -172,26 +172,25 @@ static char *resume;
 
 static void *pc_of(ucontext_t *uc, void *to)
 {
+	void *was;
 #if defined(__aarch64__)
 	unsigned long long *pc = &uc->uc_mcontext.pc;
 #elif defined(__riscv)
 	unsigned long *pc = &uc->uc_mcontext.__gregs[REG_PC];
 #elif defined(__powerpc64__)
 	unsigned long *pc = &uc->uc_mcontext.gp_regs[PT_NIP];
+
+	/* Where a function is called by its address, that is in r12. */
+	if (to)
+		uc->uc_mcontext.gp_regs[12] = (uintptr_t)to;
 #elif defined(__s390x__)
 	unsigned long *pc = &uc->uc_mcontext.psw.addr;
 #elif defined(__loongarch__)
 	unsigned long long *pc = &uc->uc_mcontext.__pc;
 #endif
-	void *was = (void *)(uintptr_t)*pc;
-
+	was = (void *)(uintptr_t)*pc;
 	if (to)
 		*pc = (uintptr_t)to;
-#if defined(__powerpc64__)
-	/* Where a function is called by its address, that is in r12. */
-	if (to)
-		uc->uc_mcontext.gp_regs[12] = (uintptr_t)to;
-#endif
 	return was;
 }
 

@@ -22,7 +22,7 @@ FIXTURE_VARIANT_ADD(code, data_largest) { .mode = 0, .stride = TRAMPFD_STRIDE_MA
 FIXTURE_VARIANT_ADD(code, slot_smallest) { .mode = 1 };
 FIXTURE_VARIANT_ADD(code, slot_64) { .mode = 1, .stride = 64 };
 FIXTURE_VARIANT_ADD(code, slot_largest) { .mode = 1, .stride = TRAMPFD_STRIDE_MAX };
-#ifdef __i386__	/* Only i386 has mode PUSH. */
+#ifdef __i386	/* Only i386 has mode PUSH. */
 FIXTURE_VARIANT_ADD(code, push_smallest) { .mode = 2 };
 FIXTURE_VARIANT_ADD(code, push_64) { .mode = 2, .stride = 64 };
 FIXTURE_VARIANT_ADD(code, push_largest) { .mode = 2, .stride = TRAMPFD_STRIDE_MAX };

@@ -145,9 +145,12 @@ static void *alloc_all(void *arg)
 	return NULL;
 }
 
+static pthread_barrier_t all_have_allocated;
+
 static void *alloc_and_free_all(void *t)
 {
 	alloc_all(t);
+	pthread_barrier_wait(&all_have_allocated);
 	return free_all(t);
 }
 
@@ -172,6 +175,8 @@ TEST_F(backend, free_slots_are_used_before_mapping)
 	pthread_t threads[FREERS];
 	size_t size, i;
 
+	/* Threads share cache lines only if the pool has three instances. */
+	pthread_barrier_init(&all_have_allocated, NULL, FREERS);
 	for (i = 0; i < FREERS; i++)
 		ASSERT_EQ(0, pthread_create(&threads[i], NULL, alloc_and_free_all, t[i]));
 	for (i = 0; i < FREERS; i++)

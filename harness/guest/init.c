@@ -118,10 +118,10 @@ int main(void)
 	int report, in, out, how = 0;
 	pid_t program, pid;
 	FILE *status;
-	char path[64];
+	char path[64] = "/dev/";
 
 	mount_all();
-	snprintf(path, sizeof(path), "/dev/%s", output);
+	strlcat(path, output, sizeof(path));
 	report = open_status();
 	out = open_device(path, O_RDWR);
 	in = out;

@@ -41,6 +41,17 @@ static int count_tables(void *table, size_t size, void *arg)
 	return 0;
 }
 
+/*
+ * Whether this is a 32-bit arm kernel.  There the first mmap() that seccomp blocks
+ * sometimes returns its address without a mapping, before the listener has answered.
+ */
+static bool is_arm_kernel(void)
+{
+	struct utsname name;
+
+	return !uname(&name) && !strncmp(name.machine, "armv7", 5);
+}
+
 TEST_F(backend, blocked_thread_blocks_no_other)
 {
 	struct pollfd held = { .events = POLLIN };
@@ -49,6 +60,8 @@ TEST_F(backend, blocked_thread_blocks_no_other)
 	pthread_t grows, lets_go;
 	struct work w = {};
 
+	if (is_arm_kernel())
+		SKIP(return, "mmap() that seccomp blocks can return early");
 	ASSERT_EQ(0, pthread_create(&grows, NULL, grow_and_block, &listener));
 	while ((held.fd = __atomic_load_n(&listener, __ATOMIC_ACQUIRE)) == -2)
 		sched_yield();

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What loongarch64 alone has: filler that is a breakpoint.
+ * loongarch64: padding is a breakpoint.
  */
-#include "common.h"
+#include "padding.h"
 
-#define JUMP_MASK	0xfffffc1f	/* all but the register */
+#define JUMP_MASK	0xfffffc1f	/* all bits except the register */
 #define JUMP		0x4c000000
 
-/* Where a trampoline ends, from its start */
+/* The offset of the end of a trampoline */
 static uint32_t end_of(const struct instance *in, uint32_t i)
 {
 	const uint32_t *insn = instance_trampoline(in, i);
@@ -18,30 +18,13 @@ static uint32_t end_of(const struct instance *in, uint32_t i)
 	return 4 * (n + 1);
 }
 
-TEST(what_a_trampoline_leaves_of_its_stride_traps)
+TEST(padding_traps)
 {
-	static const uint32_t strides[] = { 0, 64 };
-	const struct abi_mode *mode;
-	uint32_t i, offset, trapped = 0;
-	char *entry;
+	static const struct padding padding = {
+		.end = end_of, .step = 4, .signal = SIGTRAP, .can_be_empty = true,
+	};
 
-	for (mode = abi_modes; mode->name; mode++) {
-		for (i = 0; i < ARRAY_SIZE(strides); i++) {
-			struct instance in = { .nr = 1, .args = {
-				.mode = mode->mode, .stride = strides[i],
-			} };
-
-			ASSERT_EQ(0, instance_open(&in));
-			entry = instance_trampoline(&in, 1);
-			for (offset = end_of(&in, 1); offset < in.args.stride; offset += 4) {
-				EXPECT_EQ(SIGTRAP, signal_of(call, entry + offset))
-					TH_LOG("%s: trampoline + %u", mode->name, offset);
-				trapped++;
-			}
-			instance_close(&in);
-		}
-	}
-	EXPECT_LT(0, trapped);
+	expect_padding_traps(_metadata, &padding);
 }
 
 TEST_HARNESS_MAIN

@@ -1,19 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What ppc64le alone has: trampolines that rely on r12, in which a caller leaves the
- * address that it calls (ELFv2 ABI).  Each way to enter a function whose address
- * is not known before is tried, as compilers, the linker, the C library and the
- * kernel have it.
+ * ppc64le: a trampoline relies on r12, in which callers pass the address that they
+ * call (ELFv2 ABI).  The tests enter trampolines as compilers, the linker, the C
+ * library and the kernel do.
  */
 #include <pthread.h>
 #include <signal.h>
 #include <ucontext.h>
 
-#include "common.h"
+#include "padding.h"
 
 #define JUMP	0x4e800420	/* bctr */
 
-/* Where a trampoline ends, from its start */
+/* The offset of the end of a trampoline */
 static uint32_t end_of(const struct instance *in, uint32_t i)
 {
 	const uint32_t *insn = instance_trampoline(in, i);
@@ -24,33 +23,16 @@ static uint32_t end_of(const struct instance *in, uint32_t i)
 	return 4 * (n + 1);
 }
 
-TEST(what_a_trampoline_leaves_of_its_stride_traps)
+TEST(padding_traps)
 {
-	static const uint32_t strides[] = { 0, 64 };
-	const struct abi_mode *mode;
-	uint32_t i, offset, trapped = 0;
-	char *entry;
+	static const struct padding padding = {
+		.end = end_of, .step = 4, .signal = SIGILL, .can_be_empty = true,
+	};
 
-	for (mode = abi_modes; mode->name; mode++) {
-		for (i = 0; i < ARRAY_SIZE(strides); i++) {
-			struct instance in = { .nr = 1, .args = {
-				.mode = mode->mode, .stride = strides[i],
-			} };
-
-			ASSERT_EQ(0, instance_open(&in));
-			entry = instance_trampoline(&in, 1);
-			for (offset = end_of(&in, 1); offset < in.args.stride; offset += 4) {
-				EXPECT_EQ(SIGILL, signal_of(call, entry + offset))
-					TH_LOG("%s: trampoline + %u", mode->name, offset);
-				trapped++;
-			}
-			instance_close(&in);
-		}
-	}
-	EXPECT_LT(0, trapped);
+	expect_padding_traps(_metadata, &padding);
 }
 
-/* It is where the address of the trampoline is found, and of the target is left. */
+/* r12 contains the address of the trampoline, then that of the target. */
 TEST(r12_cannot_be_the_data_register)
 {
 	const struct abi_mode *mode;
@@ -66,8 +48,8 @@ TEST(r12_cannot_be_the_data_register)
 }
 
 /*
- * r12_at_entry(): returns what it is at its entry.
- * call_with_r12(): calls its first argument, with the second there.
+ * r12_at_entry(): return the value of r12 at entry.
+ * call_with_r12(): call the first argument with the second in r12.
  */
 extern char r12_at_entry[], call_with_r12[];
 

@@ -8,7 +8,7 @@
 #include <linux/memfd.h>
 #include <sys/prctl.h>
 
-#include "common.h"
+#include "padding.h"
 
 /* Not in <linux/prctl.h> of older kernels */
 #ifndef PR_SET_SHADOW_STACK_STATUS
@@ -29,8 +29,8 @@
 #define JR_MASK		0xfff07fff	/* all bits except the register */
 #define JR		0x00000067
 
-/* The offset of the jump in a trampoline */
-static uint32_t jump_of(const struct instance *in, uint32_t i)
+/* The offset of the end of a trampoline */
+static uint32_t end_of(const struct instance *in, uint32_t i)
 {
 	const char *code = instance_trampoline(in, i);
 	uint32_t offset, insn;
@@ -40,33 +40,17 @@ static uint32_t jump_of(const struct instance *in, uint32_t i)
 		if ((insn & JR_MASK) == JR)
 			break;
 	}
-	return offset;
+	return offset + 4;
 }
 
 /* Each 2-byte parcel after a trampoline traps. */
 TEST(padding_traps)
 {
-	static const uint32_t strides[] = { 0, 64 };
-	const struct abi_mode *mode;
-	uint32_t i, offset;
-	char *entry;
+	static const struct padding padding = {
+		.end = end_of, .step = 2, .signal = SIGILL,
+	};
 
-	for (mode = abi_modes; mode->name; mode++) {
-		for (i = 0; i < ARRAY_SIZE(strides); i++) {
-			struct instance in = { .nr = 1, .args = {
-				.mode = mode->mode, .stride = strides[i],
-			} };
-
-			ASSERT_EQ(0, instance_open(&in));
-			entry = instance_trampoline(&in, 1);
-			offset = jump_of(&in, 1) + 4;
-			ASSERT_LT(offset, in.args.stride);
-			for (; offset < in.args.stride; offset += 2)
-				EXPECT_EQ(SIGILL, signal_of(call, entry + offset))
-					TH_LOG("%s: trampoline + %u", mode->name, offset);
-			instance_close(&in);
-		}
-	}
+	expect_padding_traps(_metadata, &padding);
 }
 
 /*

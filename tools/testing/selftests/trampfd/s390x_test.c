@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What s390x alone has: instructions of 2, 4 and 6 bytes, at each halfword of which
- * code can be entered, and a register that works as scratch register alone.
+ * s390x: code can be entered at each halfword, and r1 can only be a scratch register.
  */
-#include "common.h"
+#include "padding.h"
 
-#define JUMP_MASK	0xfff0	/* all but the register */
+#define JUMP_MASK	0xfff0	/* all bits except the register */
 #define JUMP		0x07f0
 
-/* Where a trampoline ends, from its start */
+/* The offset of the end of a trampoline */
 static uint32_t end_of(const struct instance *in, uint32_t i)
 {
 	const uint16_t *insn = instance_trampoline(in, i);
@@ -19,32 +18,16 @@ static uint32_t end_of(const struct instance *in, uint32_t i)
 	return 2 * (n + 1);
 }
 
-TEST(what_a_trampoline_leaves_of_its_stride_traps)
+TEST(padding_traps)
 {
-	static const uint32_t strides[] = { 0, 64 };
-	const struct abi_mode *mode;
-	uint32_t i, offset;
-	char *entry;
+	static const struct padding padding = {
+		.end = end_of, .step = 2, .signal = SIGILL,
+	};
 
-	for (mode = abi_modes; mode->name; mode++) {
-		for (i = 0; i < ARRAY_SIZE(strides); i++) {
-			struct instance in = { .nr = 1, .args = {
-				.mode = mode->mode, .stride = strides[i],
-			} };
-
-			ASSERT_EQ(0, instance_open(&in));
-			entry = instance_trampoline(&in, 1);
-			offset = end_of(&in, 1);
-			ASSERT_LT(offset, in.args.stride);
-			for (; offset < in.args.stride; offset += 2)
-				EXPECT_EQ(SIGILL, signal_of(call, entry + offset))
-					TH_LOG("%s: trampoline + %u", mode->name, offset);
-			instance_close(&in);
-		}
-	}
+	expect_padding_traps(_metadata, &padding);
 }
 
-/* There is no register left to jump through. */
+/* A jump through r0 is a no-operation, so no other scratch register is left. */
 TEST(r1_cannot_be_the_data_register)
 {
 	const struct abi_mode *mode;

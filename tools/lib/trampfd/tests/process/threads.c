@@ -3,11 +3,16 @@
  * Threads that are blocked, stopped or cancelled, or have another priority.
  */
 
-/* A thread that blocks in mmap() of the library, until let_go() answers */
+/*
+ * A thread that blocks in mmap() of the library, until let_go() answers.  Only a fatal
+ * signal interrupts it after the listener received the notification.  Without this, an
+ * mmap() on 32-bit arm kernels sometimes returned its address without a mapping.
+ */
 static void *grow_and_block(void *arg)
 {
 	int *listener = arg;
-	int fd = filter_own_memory(SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER);
+	int fd = filter_own_memory(SECCOMP_RET_USER_NOTIF, SECCOMP_FILTER_FLAG_NEW_LISTENER |
+				   SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
 
 	__atomic_store_n(listener, fd, __ATOMIC_RELEASE);
 	if (fd >= 0)
@@ -15,23 +20,27 @@ static void *grow_and_block(void *arg)
 	return NULL;
 }
 
-/* Let all its system calls continue until the thread ends. */
+struct blocked {
+	struct seccomp_notif call;
+	int listener;
+};
+
+/* Let the system call continue, and all others until the thread ends. */
 static void *let_go(void *arg)
 {
-	struct pollfd held = { .fd = *(int *)arg, .events = POLLIN };
+	struct blocked *blocked = arg;
+	struct pollfd held = { .fd = blocked->listener, .events = POLLIN };
 	struct seccomp_notif_resp go_on;
-	struct seccomp_notif call;
 
-	while (poll(&held, 1, -1) == 1 && held.revents & POLLIN) {
-		memset(&call, 0, sizeof(call));
-		if (ioctl(held.fd, SECCOMP_IOCTL_NOTIF_RECV, &call))
-			break;
+	do {
 		go_on = (struct seccomp_notif_resp){
-			.id = call.id,
+			.id = blocked->call.id,
 			.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE,
 		};
 		ioctl(held.fd, SECCOMP_IOCTL_NOTIF_SEND, &go_on);
-	}
+		memset(&blocked->call, 0, sizeof(blocked->call));
+	} while (poll(&held, 1, -1) == 1 && held.revents & POLLIN &&
+		 !ioctl(held.fd, SECCOMP_IOCTL_NOTIF_RECV, &blocked->call));
 	return NULL;
 }
 
@@ -41,40 +50,27 @@ static int count_tables(void *table, size_t size, void *arg)
 	return 0;
 }
 
-/*
- * Whether this is a 32-bit arm kernel.  There the first mmap() that seccomp blocks
- * sometimes returns its address without a mapping, before the listener has answered.
- */
-static bool is_arm_kernel(void)
-{
-	struct utsname name;
-
-	return !uname(&name) && !strncmp(name.machine, "armv7", 5);
-}
-
 TEST_F(backend, blocked_thread_blocks_no_other)
 {
-	struct pollfd held = { .events = POLLIN };
 	int listener = -2, before = 0, after = 0;
+	struct blocked blocked = {};
 	static void *t[SOME];
 	pthread_t grows, lets_go;
 	struct work w = {};
 
-	if (is_arm_kernel())
-		SKIP(return, "mmap() that seccomp blocks can return early");
 	ASSERT_EQ(0, pthread_create(&grows, NULL, grow_and_block, &listener));
-	while ((held.fd = __atomic_load_n(&listener, __ATOMIC_ACQUIRE)) == -2)
+	while ((blocked.listener = __atomic_load_n(&listener, __ATOMIC_ACQUIRE)) == -2)
 		sched_yield();
-	ASSERT_LE(0, held.fd);
-	ASSERT_EQ(1, poll(&held, 1, -1));
+	ASSERT_LE(0, blocked.listener);
+	ASSERT_EQ(0, ioctl(blocked.listener, SECCOMP_IOCTL_NOTIF_RECV, &blocked.call));
 	in_child(_metadata, use_library, &w);
 	use_library(_metadata, &w);
 	EXPECT_EQ(SOME, exhaust(t, SOME));
 	EXPECT_EQ(0, trampfd_walk_tables(count_tables, &before));
-	ASSERT_EQ(0, pthread_create(&lets_go, NULL, let_go, &held.fd));
+	ASSERT_EQ(0, pthread_create(&lets_go, NULL, let_go, &blocked));
 	pthread_join(grows, NULL);
 	pthread_join(lets_go, NULL);
-	close(held.fd);
+	close(blocked.listener);
 	/* Both threads mapped a first instance; the slower one has unmapped its own. */
 	EXPECT_EQ(1, run(alloc(NULL, 1)));
 	EXPECT_EQ(0, trampfd_walk_tables(count_tables, &after));
